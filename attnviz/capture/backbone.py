@@ -1,0 +1,235 @@
+"""A network made ready to be explained: frozen, in eval mode, its taps installed once."""
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from attnviz.backbones.card import ModelCard
+from attnviz.capture.edits import Edit, Means, mean_key, plan
+from attnviz.capture.passes import Cut, Pass, running
+from attnviz.capture.taps import Taps
+from attnviz.capture.values import AffinityMap
+from attnviz.errors import ModelError, OptionError, ShapeError
+from attnviz.images import Picture
+from attnviz.mechanisms import Mechanism
+
+Preprocess = Callable[[Any], Tensor | tuple[Tensor, Picture]]
+
+
+@dataclass(frozen=True)
+class Head:
+    """A network's last layers: the last feature map's layer and, where the logits are a linear
+    layer of that map's mean over positions, that layer (else None)."""
+
+    cam_layer: str
+    linear: str | None
+
+
+class Backbone:
+    """A network whose attention can be watched and edited; safe to share between threads.
+
+    Made by ``attnviz.load`` or ``attnviz.instrument``.
+
+    Attributes:
+        model: the network itself (eval, frozen, tapped).
+        blocks: its attention blocks by dotted path.
+        card: what is known about it, or None.
+        classes: the labels of its logits, or None.
+        means: what "frozen" edits use, or None.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        preprocess: Preprocess | None = None,
+        classes: Sequence[str] | None = None,
+        means: Means | None = None,
+        card: ModelCard | None = None,
+    ) -> None:
+        self.model = model
+        self.blocks: dict[str, Mechanism] = {
+            path: module for path, module in model.named_modules() if isinstance(module, Mechanism) and path
+        }
+        self.taps = Taps(model, tuple(self.blocks))
+        self.classes = tuple(classes) if classes is not None else None
+        self.means, self.card = means, card
+        self._preprocess = preprocess
+        self._modes = {module: module.training for module in model.modules()}
+        self._flags = {parameter: parameter.requires_grad for parameter in model.parameters()}
+        self._heads: dict[tuple[int, ...], Head] = {}
+        self._lock = threading.Lock()
+        model.eval().requires_grad_(False)
+
+    def __repr__(self) -> str:
+        name = self.card.id if self.card else type(self.model).__name__
+        return f"Backbone({name}, {len(self.blocks)} attention blocks)"
+
+    def close(self) -> None:
+        """Remove the taps and put back every module's mode and every parameter's flag."""
+        self.taps.close()
+        for module, training in self._modes.items():
+            module.training = training
+        for parameter, flag in self._flags.items():
+            parameter.requires_grad_(flag)
+
+    def preprocess(self, image: Any) -> tuple[Tensor, Picture | None]:
+        """A picture (path, bytes, PIL image or array) as the network's input (1, C, H, W).
+
+        A tensor passes as it is. Raises PictureError, ShapeError or ModelError in one line.
+        """
+        if isinstance(image, Tensor):
+            if image.dim() != 4 or len(image) != 1:
+                raise ShapeError(f"one picture at a time: a tensor (1, C, H, W), not {tuple(image.shape)}")
+            return image, None
+        if self._preprocess is None:
+            raise ModelError("this backbone has no preprocess, so it takes a tensor (1, C, H, W) alone")
+        result = self._preprocess(image)
+        return result if isinstance(result, tuple) else (result, None)
+
+    def place(self, x: Tensor) -> Tensor:
+        """x on the model's device and in its dtype, safe to use outside inference mode."""
+        like = next(self.model.parameters(), x)
+        x = x.detach().to(device=like.device, dtype=like.dtype)
+        return x.clone() if x.is_inference() else x
+
+    def head(self, x: Tensor) -> Head:
+        """What the network ends in, found on a real forward pass (once for each input shape)."""
+        key = tuple(x.shape)
+        with self._lock:
+            if key not in self._heads:
+                self._heads[key] = self._find_head(x)
+            return self._heads[key]
+
+    def run(
+        self,
+        x: Tensor,
+        edits: Sequence[Edit] = (),
+        *,
+        read: bool = True,
+        cut: Cut | None = None,
+        watch: Iterable[str] = (),
+        keep: Iterable[str] = (),
+    ) -> tuple[Any, Pass]:
+        """One pass of x (B, C, H, W): the model's output and what was seen. See ``Pass``."""
+        self._check_mode()
+        changes = plan(edits, self.blocks, self.means, tuple(x.shape[2:])) if edits else {}
+        watcher = Pass(self.taps, self.blocks, changes, cut, frozenset(watch), frozenset(keep), read)
+        with torch.inference_mode(False), torch.set_grad_enabled(cut is not None), running(watcher):
+            return self.model(self.place(x)), watcher
+
+    def steps(self, layer: str, block_input: Tensor, edits: Sequence[Edit], size: tuple[int, ...], call: int) -> Any:
+        """A block's steps for an input (1, C, *grid), with the edits that stand in that call."""
+        changes = plan(edits, self.blocks, self.means, size) if edits else {}
+        watcher = Pass(self.taps, self.blocks, changes, read=False, first_call=call)
+        with torch.no_grad(), running(watcher):
+            return self.blocks[layer].steps(block_input)
+
+    def class_index(self, target: int | str, count: int) -> int:
+        """The index of a class given by index or label. Raises OptionError in one line."""
+        if isinstance(target, bool) or not isinstance(target, (int, str)):
+            raise OptionError(f"a target is a class index, a label, or a pair of them, not {target!r}")
+        if isinstance(target, int):
+            if not 0 <= target < count:
+                raise OptionError(f"class {target} is out of range: this model has {count} classes, 0 to {count - 1}")
+            return target
+        if self.classes is None:
+            raise OptionError(f"this model's classes have no labels; give an index instead of {target!r}")
+        found = [i for i, label in enumerate(self.classes) if label == target]
+        if len(found) != 1:
+            some = ", ".join(self.classes[:10])
+            which = f"names classes {found}; give an index" if found else f"is no class of this model ({some}, ...)"
+            raise OptionError(f"{target!r} {which}")
+        return found[0]
+
+    def _check_mode(self) -> None:
+        if any(module.training for module in self.model.modules()):
+            raise ModelError("the model is in training mode, at least in part; call .eval() on it before explaining")
+
+    def _find_head(self, x: Tensor) -> Head:
+        watcher = Pass(self.taps, self.blocks, read=False, probe=True)
+        linears = [path for path, module in self.model.named_modules() if isinstance(module, nn.Linear) and path]
+        watcher.watch = frozenset(linears)
+        with torch.inference_mode(False), torch.no_grad(), running(watcher):
+            output = self.model(self.place(x))
+        inside = tuple(f"{layer}." for layer in self.blocks)
+        maps = [(path, value) for path, value in watcher.maps if not path.startswith(inside)]
+        if not maps:
+            raise OptionError("this model computes no feature map, so there is nothing for Grad-CAM to stand on")
+        path, features = maps[-1]
+        for linear, (args, result) in watcher.watched.items():
+            ends = isinstance(output, Tensor) and result.shape == output.shape and torch.equal(result, output)
+            if ends and pools(features, args[0]):
+                return Head(path, linear)
+        return Head(path, None)
+
+
+def pools(features: Tensor, pooled: Any) -> bool:
+    """Whether ``pooled`` (B, C) is the mean of ``features`` (B, C, H, W) over positions."""
+    mean = features.detach().mean((2, 3))
+    if not isinstance(pooled, Tensor) or pooled.shape != mean.shape:
+        return False
+    return bool(torch.allclose(pooled.detach(), mean, rtol=1e-3, atol=1e-3 * float(mean.abs().max())))
+
+
+def instrument(
+    model: nn.Module,
+    preprocess: Preprocess | None = None,
+    classes: Sequence[str] | None = None,
+    means: Means | None = None,
+) -> Backbone:
+    """Make any network ready to be explained, in place; ``Backbone.close()`` undoes it.
+
+    Args:
+        model: the network; it is put in eval mode and its parameters are frozen.
+        preprocess: picture -> tensor (1, C, H, W), or (tensor, Picture); without it tensors alone.
+        classes: labels of the logits, in order.
+        means: what "frozen" edits need, from ``measure_means``.
+    """
+    if isinstance(model, torch.jit.ScriptModule):
+        raise ModelError("a traced or scripted model cannot be watched: its modules run no hooks; give the original")
+    # A compiled model's hooks never fire; the module that it wraps is the same network.
+    return Backbone(getattr(model, "_orig_mod", model), preprocess, classes, means)
+
+
+def measure_means(backbone: Backbone, images: Iterable[Any]) -> Means:
+    """The mean of every attention value over pictures, position by position: what "frozen" needs.
+
+    Args:
+        backbone: whose attention is read.
+        images: pictures (as ``explain`` takes them), or tensors (B, C, H, W), all of one size.
+    """
+    sums: dict[str, Tensor] = {}
+    count, size = 0, None
+    for image in images:
+        x = image if isinstance(image, Tensor) and image.dim() == 4 else backbone.preprocess(image)[0]
+        if size is not None and size != tuple(x.shape[2:]):
+            raise ShapeError(f"means are measured at one size: {size} first, then {tuple(x.shape[2:])}")
+        size, count = (x.shape[2], x.shape[3]), count + len(x)
+        for key, value in batch_values(backbone.run(x)[1]).items():
+            total = value.sum(0, dtype=torch.float64)
+            sums[key] = sums[key] + total if key in sums else total
+    if size is None:
+        raise OptionError("no pictures to measure means on")
+    return Means({key: (total / count).float() for key, total in sums.items()}, size)
+
+
+def batch_values(watcher: Pass) -> Mapping[str, Tensor]:
+    """Every value of the first calls as one tensor, batch in front, by mean's key; affinities as matrices."""
+    values: dict[str, Tensor] = {}
+    for reading in watcher.readings:
+        if reading.call:
+            continue
+        value = reading.value
+        if isinstance(value, tuple):
+            for strip, tensor in zip(("h", "w"), value, strict=True):
+                values[mean_key(reading.layer, reading.part.name, strip)] = tensor
+        elif isinstance(value, AffinityMap):
+            matrix = value.pairing(value.theta, value.phi) if value.fixed is None else value.fixed
+            values[mean_key(reading.layer, reading.part.name)] = matrix
+        else:
+            values[mean_key(reading.layer, reading.part.name)] = value
+    return values

@@ -1,0 +1,211 @@
+"""Edits: what an attention value is changed to while the pass runs.
+
+``plan`` checks every edit against the model's blocks before anything runs and gives, for each
+submodule whose output changes, the changes in their order.
+"""
+
+import math
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from attnviz.capture.values import canonical
+from attnviz.errors import EditError, OptionError
+from attnviz.mechanisms import Kind, Mechanism, Part, Role
+
+HOWS = ("off", "frozen", "uniform", "shuffled", "forced")
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A change made to an attention value during the pass.
+
+    Args:
+        layer: the block's dotted path, or "*" for every block.
+        how: "off", "frozen", "uniform", "shuffled" or "forced".
+        part: the part's name; None acts on what touches the features.
+        call: which run of the module (0, 1, ...); None for all.
+        seed: of the permutation, for "shuffled".
+        channel, value: for "forced", the channel and what it is set to.
+    """
+
+    layer: str
+    how: str
+    part: str | None = None
+    call: int | None = None
+    seed: int = 0
+    channel: int | None = None
+    value: float | None = None
+
+
+@dataclass(frozen=True)
+class Means:
+    """Mean attention over a set of pictures, what "frozen" needs: by key, at one input size (h, w)."""
+
+    values: Mapping[str, Tensor]
+    input_size: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Change:
+    """What happens to one point's output: ``function(raw)`` in the given call (None: in all)."""
+
+    function: Callable[[Tensor], Tensor]
+    call: int | None
+
+
+def mean_key(layer: str, part: str | None, strip: str | None = None) -> str:
+    """The key of a mean: layer, layer/part, or layer/h and layer/w for the strips."""
+    return "/".join(name for name in (layer, part, strip) if name)
+
+
+def plan(
+    edits: Sequence[Edit], blocks: Mapping[str, Mechanism], means: Means | None, size: tuple[int, ...]
+) -> dict[str, list[Change]]:
+    """The changes by submodule path. Raises EditError, in one line, for an edit that cannot be."""
+    changes: dict[str, list[Change]] = {}
+    for edit in edits:
+        _check(edit)
+        for layer in _layers(edit, blocks):
+            for part in _parts(edit, layer, blocks[layer]):
+                for path, function in _functions(edit, layer, part, means, size):
+                    changes.setdefault(f"{layer}.{path}", []).append(Change(function, edit.call))
+    return changes
+
+
+def _check(edit: Edit) -> None:
+    if edit.how not in HOWS:
+        raise EditError(f"no edit {edit.how!r}; there are {', '.join(HOWS)}")
+    forced = edit.how == "forced"
+    if forced and (not isinstance(edit.channel, int) or edit.value is None or not math.isfinite(edit.value)):
+        raise EditError("a forced edit needs a channel (its index) and a value (a finite number)")
+    if not forced and (edit.channel is not None or edit.value is not None):
+        raise EditError(f"channel and value belong to a forced edit, not to {edit.how!r}")
+    if edit.call is not None and edit.call < 0:
+        raise EditError(f"call is {edit.call}; calls are counted from 0")
+
+
+def _layers(edit: Edit, blocks: Mapping[str, Mechanism]) -> list[str]:
+    if not blocks:
+        raise EditError("this model has no attention to edit")
+    if edit.layer == "*":
+        layers = [name for name, block in blocks.items() if edit.part is None or _has(block, edit.part)]
+        if not layers:
+            raise EditError(f"no block of this model has a part {edit.part!r}")
+        return layers
+    if edit.layer not in blocks:
+        raise EditError(f"no attention block {edit.layer!r}; there are {', '.join(blocks)}")
+    return [edit.layer]
+
+
+def _has(block: Mechanism, part: str) -> bool:
+    return any(p.name == part for p in block.parts)
+
+
+def _parts(edit: Edit, layer: str, block: Mechanism) -> list[Part]:
+    if edit.part is None:
+        return [part for part in block.parts if part.touches]
+    try:
+        return [block.part(edit.part)]
+    except OptionError as error:
+        raise EditError(f"{layer}: {error}") from None
+
+
+Function = Callable[[Tensor], Tensor]
+
+
+def _functions(
+    edit: Edit, layer: str, part: Part, means: Means | None, size: tuple[int, ...]
+) -> list[tuple[str, Function]]:
+    """(submodule, change) for one edit of one part."""
+    where = f"{layer}, part {part.name!r}" if part.name else layer
+    if edit.how == "off":
+        value = part.off if edit.part is not None or part.block_off is None else part.block_off
+        if value is None:
+            raise EditError(f"{where}: a {part.kind} {part.role} has no neutral value of its own; switch the block off")
+        return [(path, _filled(value)) for path in ([part.off_at] if part.off_at else part.points)]
+    if edit.how == "frozen":
+        strips = ("h", "w") if part.kind is Kind.COORDINATE else (None,)
+        return [
+            (path, _frozen(edit, mean_key(layer, part.name, strip), means, size, part.kind))
+            for path, strip in zip(part.points, strips, strict=True)
+        ]
+    if edit.how == "uniform":
+        if part.role is Role.LOGIT:
+            raise EditError(f"{where}: uniform is not for logits; edit the gate that they make")
+        return [(path, _uniform(part)) for path in part.points]
+    if edit.how == "shuffled":
+        seed = zlib.crc32(f"{where}:{edit.seed}".encode())
+        return [(path, _shuffled(part.kind, seed + i)) for i, path in enumerate(part.points)]
+    if part.kind not in (Kind.CHANNEL, Kind.COORDINATE):
+        raise EditError(f"{where}: a {part.kind} attention has no channel to force; channel and coordinate ones have")
+    return [(path, _forced(where, part.kind, edit)) for path in part.points]
+
+
+def _filled(value: float) -> Function:
+    return lambda raw: torch.full_like(raw, value)
+
+
+def _frozen(edit: Edit, key: str, means: Means | None, size: tuple[int, ...], kind: Kind) -> Function:
+    if means is None:
+        raise EditError("this model has no means to freeze at; measure them with attnviz.measure_means")
+    if tuple(size) != tuple(means.input_size):
+        made, given = ("x".join(map(str, s)) for s in (means.input_size, size))
+        raise EditError(f"the means were measured at {made} and this picture is {given}: frozen works at one size")
+    if key not in means.values:
+        raise EditError(f"no mean was measured for {key}")
+    mean = means.values[key]
+
+    def frozen(raw: Tensor) -> Tensor:
+        target = canonical(kind, raw)
+        return mean.to(raw).expand(target.shape).reshape(raw.shape)
+
+    return frozen
+
+
+def _uniform(part: Part) -> Function:
+    # Branches share within a channel, so their even split is over the branches; a distribution's
+    # is over what it sums over; a gate or a term becomes its own mean.
+    def uniform(raw: Tensor) -> Tensor:
+        value = canonical(part.kind, raw)
+        if part.kind is Kind.BRANCH:
+            return torch.full_like(raw, 1 / value.shape[1])
+        if part.kind is Kind.AFFINITY:
+            return value.mean(-1, keepdim=True).expand_as(value).reshape(raw.shape)
+        mean = value.flatten(1).mean(1)
+        return mean.reshape(-1, *[1] * (value.dim() - 1)).expand_as(value).reshape(raw.shape)
+
+    return uniform
+
+
+def _shuffled(kind: Kind, seed: int) -> Function:
+    def order(n: int, device: torch.device) -> Tensor:
+        return torch.randperm(n, generator=torch.Generator().manual_seed(seed)).to(device)
+
+    def shuffled(raw: Tensor) -> Tensor:
+        value = canonical(kind, raw)
+        if kind in (Kind.SPATIAL, Kind.CONTEXT, Kind.VOLUME):
+            flat = value.flatten(-2)
+            return flat[..., order(flat.shape[-1], raw.device)].reshape(raw.shape)
+        # The last axis: channels (channel, branch), a strip's positions, an affinity's keys.
+        return value[..., order(value.shape[-1], raw.device)].reshape(raw.shape)
+
+    return shuffled
+
+
+def _forced(where: str, kind: Kind, edit: Edit) -> Function:
+    channel, value = edit.channel, edit.value
+    assert channel is not None
+    assert value is not None
+
+    def forced(raw: Tensor) -> Tensor:
+        edited = canonical(kind, raw).clone()
+        if not 0 <= channel < edited.shape[1]:
+            raise EditError(f"{where}: channel {channel} is outside its {edited.shape[1]} channels")
+        edited[:, channel] = value
+        return edited.reshape(raw.shape)
+
+    return forced

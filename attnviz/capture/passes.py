@@ -1,0 +1,171 @@
+"""One forward pass, watched: what it reads, what it changes, and where it is cut for Grad-CAM."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from attnviz.capture.edits import Change
+from attnviz.capture.taps import Taps, current
+from attnviz.capture.values import AffinityMap, canonical
+from attnviz.errors import OptionError
+from attnviz.mechanisms import Kind, Mechanism, NonLocal, Part
+from attnviz.mechanisms.non_local import Affinity
+
+
+@dataclass
+class Reading:
+    """One part's value in one call of its block, batch in front (canonical shapes)."""
+
+    layer: str
+    part: Part
+    call: int
+    value: Tensor | tuple[Tensor, ...] | AffinityMap
+
+
+@dataclass
+class Flow:
+    """A block's input and output in one call: their mean |x| over channels, and, if kept, themselves."""
+
+    before: Tensor
+    after: Tensor | None = None
+    input: Tensor | None = None
+    output: Tensor | None = None
+
+
+@dataclass
+class Cut:
+    """The layer and call (-1: the last) whose output becomes the leaf that Grad-CAM differentiates."""
+
+    layer: str
+    call: int = -1
+    leaf: Tensor | None = None
+
+
+@dataclass
+class Pass:
+    """What one forward pass sees and does. Use with ``running``.
+
+    Args:
+        taps, blocks: of the model.
+        changes: edits by submodule path (``edits.plan``).
+        cut: where Grad-CAM starts; ``watch``: layers whose last output is kept as it is.
+        keep: blocks whose input and output are kept.
+        read: whether attention is read at all.
+        first_call: the number of the first call (steps are computed outside the network's own pass).
+    """
+
+    taps: Taps
+    blocks: Mapping[str, Mechanism]
+    changes: Mapping[str, list[Change]] = field(default_factory=dict)
+    cut: Cut | None = None
+    watch: frozenset[str] = frozenset()
+    keep: frozenset[str] = frozenset()
+    read: bool = True
+    first_call: int = 0
+    readings: list[Reading] = field(default_factory=list)
+    flows: dict[tuple[str, int], Flow] = field(default_factory=dict)
+    watched: dict[str, tuple[tuple[Any, ...], Any]] = field(default_factory=dict)
+    maps: list[tuple[str, Tensor]] = field(default_factory=list)
+    probe: bool = False
+
+    def __post_init__(self) -> None:
+        self._calls: Counter[str] = Counter()
+        self._block_calls: Counter[str] = Counter()
+        self._strips: dict[tuple[str, str | None], list[Tensor]] = {}
+        self._points = _points(self.blocks) if self.read else {}
+
+    def on_input(self, path: str, args: tuple[Any, ...]) -> None:
+        if not self.read:
+            return
+        x = args[0]
+        kept = x.detach().clone() if path in self.keep else None
+        self.flows[path, self._block_calls[path] + self.first_call] = Flow(_strength(x), input=kept)
+
+    def on_output(self, path: str, args: tuple[Any, ...], output: Any) -> Any:
+        call = self._calls[path] + self.first_call
+        self._calls[path] += 1
+        replacement = None
+        for change in self.changes.get(path, ()):
+            if change.call is None or change.call == call:
+                output = replacement = change.function(output)
+        if path in self._points:
+            self._read(path, args, output, edited=replacement is not None)
+        if self.read and path in self.blocks:
+            self._leave(path, output)
+        if self.cut is not None and path == self.cut.layer and self.cut.call in (-1, call):
+            output = replacement = self._cut(output)
+        if path in self.watch:
+            # A copy: the next layer may work in place.
+            self.watched[path] = (args, output.detach().clone() if isinstance(output, Tensor) else output)
+        if self.probe and isinstance(output, Tensor) and output.dim() == 4 and output.shape[2] * output.shape[3] > 1:
+            self.maps.append((path, output.detach().clone()))
+        return replacement
+
+    def _read(self, path: str, args: tuple[Any, ...], output: Tensor, *, edited: bool) -> None:
+        for layer, part in self._points[path]:
+            call = self._block_calls[layer] + self.first_call
+            value = canonical(part.kind, output)
+            if part.kind is Kind.AFFINITY:
+                flow = self.flows[layer, call]
+                reading = _affinity(self.blocks[layer], flow, args, value.clone() if edited else None)
+                self.readings.append(Reading(layer, part, call, reading))
+            elif len(part.points) == 1:
+                self.readings.append(Reading(layer, part, call, value.clone()))
+            else:
+                strips = self._strips.setdefault((layer, part.name), [])
+                strips.append(value.clone())
+                if len(strips) == len(part.points):
+                    self.readings.append(Reading(layer, part, call, tuple(strips)))
+                    strips.clear()
+
+    def _leave(self, path: str, output: Tensor) -> None:
+        flow = self.flows[path, self._block_calls[path] + self.first_call]
+        flow.after = _strength(output)
+        if path in self.keep:
+            flow.output = output.detach().clone()
+        self._block_calls[path] += 1
+
+    def _cut(self, output: Any) -> Tensor:
+        assert self.cut is not None
+        if not isinstance(output, Tensor) or output.dim() != 4:
+            shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+            raise OptionError(f"Grad-CAM needs a map (1, C, H, W); {self.cut.layer} gives {shape}")
+        # The copy that goes on may be changed in place by the next layer; the leaf may not.
+        self.cut.leaf = output.detach().clone().requires_grad_()
+        return self.cut.leaf.clone()
+
+
+@contextmanager
+def running(watcher: Pass) -> Iterator[Pass]:
+    """The pass under way in this thread, for as long as the context lasts."""
+    token = current.set(watcher)
+    try:
+        yield watcher
+    finally:
+        current.reset(token)
+
+
+def _points(blocks: Mapping[str, Mechanism]) -> dict[str, list[tuple[str, Part]]]:
+    points: dict[str, list[tuple[str, Part]]] = {}
+    for layer, block in blocks.items():
+        for part in block.parts:
+            for point in part.points:
+                points.setdefault(f"{layer}.{point}", []).append((layer, part))
+    return points
+
+
+def _affinity(block: Mechanism, flow: Flow, factors: tuple[Tensor, ...], fixed: Tensor | None) -> AffinityMap:
+    assert isinstance(block, NonLocal)
+    theta, phi = (factor.detach().clone() for factor in factors)
+    grid = tuple(flow.before.shape[1:])
+    return AffinityMap(theta, phi, grid, block.key_grid(grid), Affinity(block.pairwise, block.affinity.scale), fixed)
+
+
+def _strength(x: Tensor) -> Tensor:
+    """Mean over channels of |x|: (B, C, *grid) -> (B, *grid)."""
+    return torch.linalg.vector_norm(x.detach(), 1, dim=1) / x.shape[1]

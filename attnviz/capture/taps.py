@@ -1,0 +1,76 @@
+"""Taps: hooks installed once on a model, which do nothing until a pass is under way.
+
+Every module gets one tap. A tap asks a ContextVar for the pass of its own thread (or task) and
+hands it what the module computed; without one it returns at once. So requests never install,
+remove or share anything, and what one sees or changes is unseen by the others.
+"""
+
+from contextvars import ContextVar
+from typing import Any, Protocol
+
+from torch import nn
+from torch.utils.hooks import RemovableHandle
+
+from attnviz.errors import ModelError
+
+
+class Listener(Protocol):
+    """What a pass must answer to."""
+
+    taps: "Taps"
+
+    def on_input(self, path: str, args: tuple[Any, ...]) -> None:
+        """A block is about to run."""
+
+    def on_output(self, path: str, args: tuple[Any, ...], output: Any) -> Any:
+        """A module has run; what is returned (unless None) replaces its output."""
+
+
+current: ContextVar[Listener | None] = ContextVar("attnviz_pass", default=None)
+
+
+class Taps:
+    """The hooks of one model.
+
+    Args:
+        model: the network; each module under it is tapped under its dotted path.
+        blocks: the paths whose input is wanted too.
+    """
+
+    def __init__(self, model: nn.Module, blocks: tuple[str, ...]) -> None:
+        if any(isinstance(hook, Tap) for module in model.modules() for hook in module._forward_hooks.values()):
+            raise ModelError("this model is instrumented already; close its Backbone first")
+        self._handles: list[RemovableHandle] = []
+        for path, module in model.named_modules():
+            if path:
+                self._handles.append(module.register_forward_hook(Tap(self, path)))
+        for path in blocks:
+            self._handles.append(model.get_submodule(path).register_forward_pre_hook(InputTap(self, path)))
+
+    def close(self) -> None:
+        """Remove every hook."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+
+
+class Tap:
+    """A forward hook that hands a module's output to the pass under way on its model."""
+
+    def __init__(self, taps: Taps, path: str) -> None:
+        self.taps, self.path = taps, path
+
+    def __call__(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
+        listener = current.get()
+        if listener is None or listener.taps is not self.taps:
+            return None
+        return listener.on_output(self.path, args, output)
+
+
+class InputTap(Tap):
+    """A forward pre-hook that hands a block's input to the pass under way on its model."""
+
+    def __call__(self, module: nn.Module, args: tuple[Any, ...], output: Any = None) -> None:
+        listener = current.get()
+        if listener is not None and listener.taps is self.taps:
+            listener.on_input(self.path, args)

@@ -1,0 +1,303 @@
+"""From a picture to its explanation: one pass, everything it showed."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from attnviz.capture import AffinityMap, Backbone, Coordinate, Edit
+from attnviz.capture.backbone import pools
+from attnviz.capture.passes import Cut, Flow, Pass, Reading
+from attnviz.capture.values import Value, first
+from attnviz.errors import OptionError, ShapeError
+from attnviz.images import Picture
+from attnviz.mechanisms import Kind, Role, Step
+
+Target = int | str | tuple[int | str, int | str] | None
+
+
+@dataclass(frozen=True)
+class AttentionRecord:
+    """What one part of one attention block did to this picture.
+
+    Attributes:
+        layer: the block's dotted path; part: its part, or None; call: 0, 1, ... when it runs again.
+        stage: the top-level module it lies in; mechanism: its name ("SE", "CBAM", ...).
+        kind, role: what the values are (see ``Kind`` and ``Role``).
+        values: float32 on the CPU, without a batch axis, in the kind's shape.
+        before, after: (h, w), mean over channels of |x| into and out of the block.
+    """
+
+    layer: str
+    part: str | None
+    call: int
+    stage: str
+    mechanism: str
+    kind: Kind
+    role: Role
+    values: Value
+    before: Tensor
+    after: Tensor
+
+
+@dataclass(frozen=True)
+class Cam:
+    """Grad-CAM (Selvaraju et al. 2017, eq. 1 and 2) of one target at one layer.
+
+    Attributes:
+        signed: (h, w), the sum over channels of alpha_k A_k, before the ReLU; not rescaled.
+        layer: whose output A is; target: the class index, or (a, b) for logit a minus logit b.
+    """
+
+    signed: Tensor
+    layer: str
+    target: int | tuple[int, int]
+
+    @property
+    def map(self) -> Tensor:
+        """relu(signed): the evidence for the target, not rescaled."""
+        return self.signed.relu()
+
+    @property
+    def positive(self) -> bool:
+        """Whether there is any positive evidence."""
+        return bool(self.signed.max() > 0)
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One picture's pass through a backbone. Made by ``explain``.
+
+    Attributes:
+        output: whatever the model returned.
+        logits: (N,), or None where the output is no row of logits.
+        target: what Grad-CAM explains, as an index or a pair of them (None without logits).
+        picture: the picture as it came and as the network saw it, or None for a tensor.
+        attention: the records, in the order the network computes them.
+        cam: Grad-CAM, or None, and then ``cam_reason`` says why.
+    """
+
+    backbone: Backbone = field(repr=False)
+    output: Any = field(repr=False)
+    logits: Tensor | None
+    target: int | tuple[int, int] | None
+    picture: Picture | None = field(repr=False)
+    attention: tuple[AttentionRecord, ...] = field(repr=False)
+    cam: Cam | None = field(repr=False)
+    cam_reason: str | None
+    edits: tuple[Edit, ...]
+    input: Tensor = field(repr=False)
+
+    @cached_property
+    def probabilities(self) -> Tensor | None:
+        """softmax(logits), (N,)."""
+        return None if self.logits is None else self.logits.softmax(0)
+
+    def top(self, k: int = 5) -> list[tuple[int, str, float]]:
+        """The k most probable classes: (index, label, probability), highest first."""
+        if self.probabilities is None:
+            raise OptionError("this model gives no logits, so it has no most probable classes")
+        values, indices = self.probabilities.topk(min(k, len(self.probabilities)))
+        labels = self.backbone.classes
+        return [
+            (i, labels[i] if labels else str(i), p) for i, p in zip(indices.tolist(), values.tolist(), strict=True)
+        ]
+
+    def features(self, layer: str, call: int = 0) -> tuple[Tensor, Tensor]:
+        """A block's input and output, (C, H, W) each, recomputed with the edits."""
+        flow = self._flow(layer, call)
+        assert flow.input is not None
+        assert flow.output is not None
+        return flow.input[0].float().cpu(), flow.output[0].float().cpu()
+
+    def steps(self, layer: str, call: int = 0) -> tuple[Step, ...]:
+        """A block's formula with this picture's numbers, without a batch axis, edits included."""
+        block_input = self._flow(layer, call).input
+        size = tuple(self.input.shape[2:])
+        steps: tuple[Step, ...] = self.backbone.steps(layer, block_input, self.edits, size, call)  # type: ignore[arg-type]
+        return tuple(Step(step.name, step.formula, step.value[0].float().cpu()) for step in steps)
+
+    def figure(self, record: AttentionRecord | None = None) -> Any:
+        """A matplotlib Figure: the picture, one record (the last by default) and Grad-CAM."""
+        from attnviz.render.figures import overview
+
+        if record is None and self.attention:
+            record = self.attention[-1]
+        return overview(self, record)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write ``arrays.npz``, ``explanation.json`` and ``figure.png`` into a folder; returns it."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(folder / "arrays.npz", **self.arrays())  # type: ignore[arg-type]
+        about = {
+            "model": self.backbone.card.id if self.backbone.card else type(self.backbone.model).__name__,
+            "target": self.target,
+            "cam": {"layer": self.cam.layer} if self.cam else {"reason": self.cam_reason},
+            "top": self.top(5) if self.logits is not None else None,
+            "edits": [vars(edit) for edit in self.edits],
+            "attention": [
+                {name: getattr(r, name) for name in ("layer", "part", "call", "stage", "mechanism", "kind", "role")}
+                for r in self.attention
+            ],
+        }
+        (folder / "explanation.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+        self.figure().savefig(folder / "figure.png", dpi=150)
+        return folder
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Every number as NumPy arrays, by names like ``stage3.1.attention/spatial``."""
+        arrays: dict[str, np.ndarray] = {}
+        for record in self.attention:
+            name = "/".join(filter(None, (record.layer, record.part, str(record.call) if record.call else None)))
+            value = record.values
+            if isinstance(value, AffinityMap):
+                arrays |= {f"{name}/theta": value.theta.numpy(), f"{name}/phi": value.phi.numpy()}
+            elif isinstance(value, Coordinate):
+                arrays |= {f"{name}/h": value.h.numpy(), f"{name}/w": value.w.numpy()}
+            else:
+                arrays[name] = value.numpy()
+        if self.logits is not None:
+            arrays["logits"] = self.logits.numpy()
+        if self.cam is not None:
+            arrays["cam"] = self.cam.signed.numpy()
+        return arrays
+
+    def _flow(self, layer: str, call: int) -> Flow:
+        if layer not in self.backbone.blocks:
+            known = ", ".join(self.backbone.blocks) or "none"
+            raise OptionError(f"no attention block {layer!r}; this model has {known}")
+        flows = self.backbone.run(self.input, self.edits, keep=[layer])[1].flows
+        if (layer, call) not in flows:
+            raise OptionError(f"{layer} has no call {call}; it ran {sum(path == layer for path, _ in flows)} times")
+        return flows[layer, call]
+
+
+@torch.inference_mode(False)
+def explain(
+    backbone: Backbone,
+    image: Any,
+    target: Target = None,
+    cam_layer: str | None = None,
+    cam_call: int = -1,
+    edits: Sequence[Edit] = (),
+) -> Explanation:
+    """Run a picture through a backbone once and keep what every attention block did.
+
+    Args:
+        backbone: from ``load`` or ``instrument``.
+        image: path, bytes, PIL image, array, or a preprocessed tensor (1, C, H, W).
+        target: class index, label, None for the prediction, or (a, b) for logit a minus logit b.
+        cam_layer: whose output Grad-CAM stands on; None for the last feature map.
+        cam_call: which run of that layer, counted from 0; -1 for the last.
+        edits: changes made to attention values during the pass.
+
+    Raises:
+        AttnvizError: in one line, for a picture, target, layer or edit that cannot be.
+    """
+    x, picture = backbone.preprocess(image)
+    x = backbone.place(x)
+    _check_size(x)
+    head = backbone.head(x)
+    layer = head.cam_layer if cam_layer is None else cam_layer
+    if layer not in dict(backbone.model.named_modules()) or not layer:
+        raise OptionError(f"no layer {layer!r} in this model")
+    if cam_call < -1:
+        raise OptionError(f"cam_call is {cam_call}; calls are counted from 0, and -1 is the last")
+    edits = tuple(edits)
+    closed = layer == head.cam_layer and head.linear is not None and cam_call == -1
+    cut = None if closed else Cut(layer, cam_call)
+    watch = [layer, head.linear] if closed and head.linear else []
+    output, watcher = backbone.run(x, edits, cut=cut, watch=watch)
+    logits = output[0] if isinstance(output, Tensor) and output.dim() == 2 and len(output) == 1 else None
+    index, cam, reason = None, None, "the model's output is not one row of logits, so there is no class to explain"
+    if logits is not None:
+        index = _target(backbone, logits, target)
+        signed = _closed_form(backbone, watcher, layer, head.linear, index) if closed else _gradients(logits, cut, index)
+        cam, reason = (Cam(signed, layer, index), None) if isinstance(signed, Tensor) else (None, signed)
+    return Explanation(
+        backbone=backbone,
+        output=output.detach() if isinstance(output, Tensor) else output,
+        logits=None if logits is None else logits.detach().float().cpu(),
+        target=index,
+        picture=picture,
+        attention=tuple(_record(backbone, watcher, reading) for reading in watcher.readings),
+        cam=cam,
+        cam_reason=reason,
+        edits=edits,
+        input=x,
+    )
+
+
+def _check_size(x: Tensor) -> None:
+    if x.dim() != 4 or len(x) != 1 or 0 in x.shape:
+        raise ShapeError(f"one picture at a time: a tensor (1, C, H, W), not {tuple(x.shape)}")
+
+
+def _record(backbone: Backbone, watcher: Pass, reading: Reading) -> AttentionRecord:
+    flow = watcher.flows[reading.layer, reading.call]
+    assert flow.after is not None
+    before, after = first(flow.before), first(flow.after)
+    assert isinstance(before, Tensor)
+    assert isinstance(after, Tensor)
+    return AttentionRecord(
+        layer=reading.layer,
+        part=reading.part.name,
+        call=reading.call,
+        stage=reading.layer.split(".")[0],
+        mechanism=backbone.blocks[reading.layer].label,
+        kind=reading.part.kind,
+        role=reading.part.role,
+        values=first(reading.value),
+        before=before,
+        after=after,
+    )
+
+
+def _target(backbone: Backbone, logits: Tensor, target: Target) -> int | tuple[int, int]:
+    if target is None:
+        return int(logits.argmax())
+    if not isinstance(target, tuple):
+        return backbone.class_index(target, len(logits))
+    if len(target) != 2:
+        raise OptionError(f"a pair of classes has two, not {len(target)}")
+    a, b = (backbone.class_index(t, len(logits)) for t in target)
+    if a == b:
+        raise OptionError(f"a class against itself is no evidence: both are {a}")
+    return a, b
+
+
+def _closed_form(
+    backbone: Backbone, watcher: Pass, layer: str, linear: str | None, target: int | tuple[int, int]
+) -> Tensor:
+    """Where logits = W mean(A) + b, the gradient at every position is W / HW, so alpha_k = W_k / HW."""
+    assert linear is not None
+    features = watcher.watched[layer][1].detach()
+    if not pools(features, watcher.watched[linear][0][0]):
+        raise OptionError(f"{linear} no longer reads the mean of {layer}; name cam_layer to differentiate instead")
+    weight = backbone.model.get_submodule(linear).weight
+    assert isinstance(weight, Tensor)
+    row = weight[target] if isinstance(target, int) else weight[target[0]] - weight[target[1]]
+    positions = features.shape[2] * features.shape[3]
+    return torch.einsum("c,chw->hw", row.float(), features[0].float()).div(positions).cpu()
+
+
+def _gradients(logits: Tensor, cut: Cut | None, target: int | tuple[int, int]) -> Tensor | str:
+    """alpha_k = mean over positions of d(score)/dA_k, from the leaf at the cut; or why there is none."""
+    assert cut is not None
+    if cut.leaf is None:
+        return f"{cut.layer} did not run" + (f" a call {cut.call}" if cut.call >= 0 else "")
+    score = logits[target] if isinstance(target, int) else logits[target[0]] - logits[target[1]]
+    if not score.requires_grad:
+        return f"the logits do not depend on {cut.layer}"
+    (gradient,) = torch.autograd.grad(score, cut.leaf, allow_unused=True)
+    if gradient is None:
+        return f"the logits do not depend on {cut.layer}"
+    alpha = gradient[0].float().mean((1, 2))
+    return torch.einsum("c,chw->hw", alpha, cut.leaf.detach()[0].float()).cpu()

@@ -1,0 +1,180 @@
+"""What every attention mechanism is: a module whose forward pass is its list of steps.
+
+A mechanism writes its formula once, as the generator ``compute``: each step is a named tensor in
+the order of the paper's formula, and the last one is the block's output. ``forward`` runs to the
+last step, ``steps`` keeps them all, so what is explained is what is computed.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from attnviz.errors import OptionError, ShapeError
+
+
+class Kind(StrEnum):
+    """The shape of an attention value for one picture (C channels, M branches, H x W positions)."""
+
+    CHANNEL = "channel"  # (C,)
+    SPATIAL = "spatial"  # (H, W)
+    VOLUME = "volume"  # (C, H, W)
+    COORDINATE = "coordinate"  # h (C, H) and w (C, W)
+    BRANCH = "branch"  # (M, C)
+    CONTEXT = "context"  # (H, W)
+    AFFINITY = "affinity"  # one row of (keys,) for each query, kept as factors
+
+
+class Role(StrEnum):
+    """What an attention value does."""
+
+    GATE = "gate"  # multiplies features, 0 to 1
+    LOGIT = "logit"  # what a sigmoid will see
+    TERM = "term"  # is added
+    DISTRIBUTION = "distribution"  # sums to 1
+
+
+class Placement(StrEnum):
+    """Where a mechanism sits in a residual network."""
+
+    BRANCH = "branch"  # at the end of the residual branch, before the addition
+    CONV = "conv"  # in place of the branch's second 3x3 convolution
+    BLOCK = "block"  # after a block's last ReLU
+    STAGE = "stage"  # after a stage
+
+
+@dataclass(frozen=True)
+class Part:
+    """One attention value of a mechanism: where it is read, what it is, and its neutral value.
+
+    ``points`` are the submodules whose output is the value (two for the strips of a coordinate
+    attention). ``off`` is what the value becomes when this part alone is switched off, None where
+    that means nothing. ``touches`` says that the value acts on the features themselves: an edit of
+    the whole block edits these parts, and ``block_off`` is their value when the block is off
+    (``off`` again where it is None). ``off_at`` is the submodule whose output is switched instead
+    where the value itself has no neutral one.
+    """
+
+    name: str | None
+    kind: Kind
+    role: Role
+    points: tuple[str, ...]
+    off: float | None = None
+    touches: bool = True
+    block_off: float | None = None
+    off_at: str | None = None
+
+
+class Step(NamedTuple):
+    """One step of a formula: its name, its LaTeX, and its value."""
+
+    name: str
+    formula: str
+    value: Tensor
+
+
+class Mechanism(nn.Module, ABC):
+    """An attention mechanism: (B, C, *grid) in, the same grid out (unless it has a stride).
+
+    Subclasses declare ``label``, ``formula`` (LaTeX), ``citation``, ``paper`` (arXiv number),
+    ``placement`` and ``parts``, and write ``compute`` and ``apply``.
+    """
+
+    label: ClassVar[str]
+    formula: ClassVar[str]
+    citation: ClassVar[str]
+    paper: ClassVar[str]
+    placement: ClassVar[Placement]
+    grid_dims: int = 2
+    parts: tuple[Part, ...]
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        if not isinstance(channels, int) or channels < 1:
+            raise OptionError(f"{type(self).__name__}: channels is {channels!r}; it must be a whole number, 1 or more")
+        self.channels = channels
+
+    @abstractmethod
+    def compute(self, x: Tensor) -> Iterator[Step]:
+        """Yield the formula's steps for x (B, C, *grid), in order; the last is the output."""
+
+    @abstractmethod
+    def apply(self, x: Tensor, attention: Mapping[str | None, Any]) -> Tensor:
+        """The block's output from its input and its recorded attention, without computing the latter.
+
+        Args:
+            x: the block's input, (B, C, *grid).
+            attention: for each part that ``touches`` or feeds the features, its values as the
+                points gave them (batched); a pair for a coordinate attention.
+        """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.dim() != self.grid_dims + 2 or x.shape[1] != self.channels:
+            wanted = ", ".join(["batch", str(self.channels), *"THW"[-self.grid_dims :]])
+            raise ShapeError(f"{type(self).__name__} takes a tensor of shape ({wanted}), not {tuple(x.shape)}")
+        for step in self.compute(x):
+            output = step.value
+        return output
+
+    def steps(self, x: Tensor) -> tuple[Step, ...]:
+        """Every step of the formula for x; the last one's value is ``self(x)``."""
+        return tuple(self.compute(x))
+
+    def part(self, name: str | None) -> Part:
+        """The part of that name. Raises OptionError, with the names there are."""
+        for part in self.parts:
+            if part.name == name:
+                return part
+        names = ", ".join(repr(part.name) for part in self.parts)
+        raise OptionError(f"{type(self).__name__} has no part {name!r}; its parts are {names}")
+
+
+def choose(mechanism: str, option: str, value: Any, choices: tuple[Any, ...]) -> None:
+    """Refuse a value that is not among the choices."""
+    if value not in choices:
+        raise OptionError(f"{mechanism}: {option} is {value!r}; it must be one of {', '.join(map(repr, choices))}")
+
+
+def positive(mechanism: str, **options: float) -> None:
+    """Refuse options that are not whole numbers of 1 or more."""
+    for option, value in options.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise OptionError(f"{mechanism}: {option} is {value!r}; it must be a whole number, 1 or more")
+
+
+def hidden_width(mechanism: str, channels: int, reduction: int, min_hidden: int) -> int:
+    """max(channels // reduction, min_hidden), refused where that is 0."""
+    positive(mechanism, reduction=reduction)
+    if isinstance(min_hidden, bool) or not isinstance(min_hidden, int) or min_hidden < 0:
+        raise OptionError(f"{mechanism}: min_hidden is {min_hidden!r}; it must be a whole number, 0 or more")
+    hidden = max(channels // reduction, min_hidden)
+    if hidden < 1:
+        raise OptionError(
+            f"{mechanism}: {channels} channels with reduction {reduction} leave no hidden unit; "
+            f"reduce by {channels} at most, or give min_hidden"
+        )
+    return hidden
+
+
+Halves = Literal["both", "channel", "spatial"]
+
+
+def squeeze(x: Tensor, how: str) -> Tensor:
+    """The mean ("avg") or the maximum ("max") of each channel: (B, C, H, W) -> (B, C)."""
+    return x.mean((2, 3)) if how == "avg" else x.amax((2, 3))
+
+
+def spread(channel: Tensor) -> Tensor:
+    """(B, C) -> (B, C, 1, 1), to meet a feature map."""
+    return channel[:, :, None, None]
+
+
+class SpatialSoftmax(nn.Module):
+    """Softmax over all positions: (B, 1, H, W) in and out."""
+
+    def forward(self, logits: Tensor) -> Tensor:
+        return torch.softmax(logits.flatten(2), dim=-1).view_as(logits)

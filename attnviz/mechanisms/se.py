@@ -1,0 +1,61 @@
+"""Squeeze-and-Excitation: one gate a channel, from the channels' means."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+from attnviz.mechanisms.base import Kind, Mechanism, Part, Placement, Role, Step, choose, hidden_width, spread, squeeze
+
+
+class SE(Mechanism):
+    """Squeeze-and-Excitation block (Hu et al. 2018, eq. 2-4).
+
+    Args:
+        channels: C of the feature map (B, C, H, W).
+        reduction: r; the hidden layer has C // r units.
+        min_hidden: the fewest hidden units (0: C // r alone decides, and must be at least 1).
+        squeeze: "avg" (the paper) or "max" pooling over positions.
+        bias: whether the two fully connected layers have biases (the published code has none).
+    """
+
+    label = "SE"
+    formula = r"\mathbf{s} = \sigma(W_2\,\delta(W_1\,\mathbf{z})),\quad z_c = \frac{1}{HW}\sum_{i,j} x_c(i,j),\quad \tilde{x}_c = s_c\,x_c"
+    citation = "Hu, Shen, Albanie, Sun, Wu: Squeeze-and-Excitation Networks, CVPR 2018"
+    paper = "1709.01507"
+    placement = Placement.BRANCH
+    parts = (Part(None, Kind.CHANNEL, Role.GATE, ("gate",), off=1.0),)
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        reduction: int = 16,
+        min_hidden: int = 0,
+        squeeze: Literal["avg", "max"] = "avg",
+        bias: bool = True,
+    ) -> None:
+        super().__init__(channels)
+        hidden = hidden_width("SE", channels, reduction, min_hidden)
+        choose("SE", "squeeze", squeeze, ("avg", "max"))
+        self.pool = squeeze
+        self.fc1 = nn.Linear(channels, hidden, bias=bias)
+        self.relu = nn.ReLU()
+        self.fc2 = nn.Linear(hidden, channels, bias=bias)
+        self.gate = nn.Sigmoid()
+
+    def compute(self, x: Tensor) -> Iterator[Step]:
+        z = squeeze(x, self.pool)
+        yield Step("squeeze", r"z_c = \operatorname{pool}_{i,j}\, x_c(i,j)", z)
+        h = self.fc1(z)
+        yield Step("fc1", r"W_1\,\mathbf{z}", h)
+        h = self.relu(h)
+        yield Step("relu", r"\delta(W_1\,\mathbf{z})", h)
+        h = self.fc2(h)
+        yield Step("fc2", r"W_2\,\delta(W_1\,\mathbf{z})", h)
+        s = self.gate(h)
+        yield Step("gate", r"\mathbf{s} = \sigma(W_2\,\delta(W_1\,\mathbf{z}))", s)
+        yield Step("scale", r"\tilde{x}_c = s_c\,x_c", x * spread(s))
+
+    def apply(self, x: Tensor, attention: Mapping[str | None, Any]) -> Tensor:
+        return x * spread(attention[None])

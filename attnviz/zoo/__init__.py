@@ -1,0 +1,37 @@
+"""What can be loaded, and from where."""
+
+import threading
+
+from attnviz.backbones.card import ModelCard
+from attnviz.capture import Backbone
+from attnviz.errors import ModelError
+from attnviz.zoo.embedded import assets, embedded_cards, load_embedded
+
+__all__ = ["assets", "catalogue", "load"]
+
+_loaded: dict[tuple[str, str], Backbone] = {}
+_lock = threading.Lock()
+
+
+def catalogue() -> list[ModelCard]:
+    """Every model that can be loaded, as its card."""
+    return embedded_cards()
+
+
+def load(id: str, device: str = "cpu") -> Backbone:  # noqa: A002
+    """A network of the catalogue, ready to be explained: one shared, thread-safe object.
+
+    Args:
+        id: as in the catalogue.
+        device: "cpu", "cuda", ...
+
+    Raises:
+        ModelError: for an id that is not in the catalogue; the line lists those that are.
+    """
+    with _lock:
+        if (id, device) not in _loaded:
+            cards = {card.id: card for card in catalogue()}
+            if id not in cards:
+                raise ModelError(f"no model {id!r} in the catalogue; there are {', '.join(cards)}")
+            _loaded[id, device] = load_embedded(cards[id], device)
+        return _loaded[id, device]

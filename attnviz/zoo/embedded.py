@@ -1,0 +1,99 @@
+"""The family's weights and cards, which come with the project and need no connection."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from attnviz.backbones import VARIANTS, build
+from attnviz.backbones.card import ModelCard
+from attnviz.capture import Backbone, Means
+from attnviz.errors import ModelError
+from attnviz.images import Picture, load_picture, squash
+
+
+def assets() -> Path:
+    """The folder of weights, cards and examples: in an installed package, or beside it in a clone."""
+    package = Path(__file__).resolve().parent.parent
+    for folder in (package / "assets", package.parent / "assets"):
+        if (folder / "weights").is_dir():
+            return folder
+    raise ModelError("attnviz's assets are missing: install the package again, or clone the whole repository")
+
+
+def embedded_cards(folder: Path | None = None) -> list[ModelCard]:
+    """The family's cards, in its order; only of networks whose weights are there."""
+    folder = folder or assets() / "weights"
+    return [ModelCard.read(folder / f"{model_id}.json") for model_id in VARIANTS if _weights(folder, model_id).exists()]
+
+
+def load_embedded(card: ModelCard, device: str, folder: Path | None = None) -> Backbone:
+    """A network of the family with its weights (stored as float16, used as float32) and its means."""
+    folder = folder or assets() / "weights"
+    model = build(card.id, len(card.classes))
+    state = load_file(_weights(folder, card.id))
+    _fill(model, card.id, state)
+    model.to(device)
+    return Backbone(model, preprocessing(card), card.classes, load_means(folder, card.id), card)
+
+
+def preprocessing(card: ModelCard) -> Any:
+    """The family's preprocessing: the whole picture squashed to a square, then normalized."""
+
+    def preprocess(image: Any) -> tuple[Tensor, Picture]:
+        picture = squash(load_picture(image), card.input_size)
+        return normalized(picture, card), picture
+
+    return preprocess
+
+
+def normalized(picture: Picture, card: ModelCard) -> Tensor:
+    """What the network sees, as its input (1, 3, H, W)."""
+    pixels = torch.from_numpy(np.array(picture.seen)).permute(2, 0, 1).float() / 255
+    mean, std = (torch.tensor(values)[:, None, None] for values in (card.mean, card.std))
+    return ((pixels - mean) / std)[None]
+
+
+def save_weights(folder: Path, model_id: str, state: dict[str, Tensor]) -> Path:
+    """Write a state as float16 safetensors; BatchNorm's counters, which inference does not use, stay out."""
+    kept = {name: v.half().contiguous().cpu() for name, v in state.items() if v.is_floating_point()}
+    path = _weights(folder, model_id)
+    save_file(kept, path, {"format": "pt"})
+    return path
+
+
+def save_means(folder: Path, model_id: str, means: Means) -> Path:
+    """Write means as float16 safetensors, with their input size."""
+    path = folder / f"{model_id}.means.safetensors"
+    height, width = means.input_size
+    values = {key: value.half().contiguous() for key, value in means.values.items()}
+    save_file(values, path, {"format": "pt", "height": str(height), "width": str(width)})
+    return path
+
+
+def load_means(folder: Path, model_id: str) -> Means | None:
+    """A network's means, or None where it has none (no attention, or not measured)."""
+    path = folder / f"{model_id}.means.safetensors"
+    if not path.exists():
+        return None
+    with safe_open(path, "pt") as file:
+        about = file.metadata()
+        values = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
+    return Means(values, (int(about["height"]), int(about["width"])))
+
+
+def _fill(model: torch.nn.Module, model_id: str, state: dict[str, Tensor]) -> None:
+    """Put a stored state into the model; only BatchNorm's counters may be missing."""
+    missing, unexpected = model.load_state_dict({name: v.float() for name, v in state.items()}, strict=False)
+    missing = [name for name in missing if not name.endswith("num_batches_tracked")]
+    if missing or unexpected:
+        odd = ", ".join([*missing, *unexpected][:3])
+        raise ModelError(f"the weights of {model_id} do not fit its network ({odd}, ...): they belong to another version")
+
+
+def _weights(folder: Path, model_id: str) -> Path:
+    return folder / f"{model_id}.safetensors"
