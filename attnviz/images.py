@@ -1,7 +1,6 @@
 """The only way a picture comes in: a path, bytes, a PIL image or an array -> a safe RGB picture, or one clear line.
 
-Sizes are checked before anything is decoded: a file's bytes before it is read, its pixels once the header is known.
-Colors are taken as sRGB: an ICC profile is not applied.
+A file's size is checked before it is read, its pixels before they are decoded. ICC profiles are not applied.
 """
 
 import re
@@ -60,18 +59,17 @@ def squash(image: Image.Image, size: int) -> Picture:
 def load_picture(source: Source | None, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """A picture from anywhere as a fresh RGB image, upright, with no file left open.
 
-    Of an animation comes frame 0 (a PIL image is taken at the frame where it stands), EXIF orientation is applied,
-    transparency is composited on white, and 16 bits are scaled to 8 over their full range (65535 -> 255).
-    PIL's modes I and F follow the arrays: 0..65535 and 0..1. A PIL image that is passed in keeps its pixels and data;
-    one that was not decoded yet is decoded, as Pillow does at any access.
+    Of an animation comes frame 0 (a PIL image is taken at the frame where it stands); EXIF orientation is applied;
+    transparency is composited on white; 16 bits are scaled to 8 over their full range (65535 -> 255). PIL's modes I
+    and F hold 0..65535 and 0..1. A PIL image that is passed in is not modified, save that Pillow decodes a lazy one.
 
     Args:
-        source: a path (str or Path) or the bytes of a file (one of `FORMATS`, at most `MAX_BYTES`), a PIL image, or an
-            array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4: the last is alpha) of uint8, uint16, bool or floats in 0..1.
+        source: a path or the bytes of a file (`FORMATS`, at most `MAX_BYTES`), a PIL image, or an array (H, W),
+            (H, W, 1), (H, W, 3) or, with alpha, (H, W, 4) of uint8, uint16, bool or floats in 0..1.
         max_pixels: the most pixels, width x height.
 
     Raises:
-        PictureError: whatever is wrong with the picture, in one line that names the limit and never a path.
+        PictureError: what is wrong with the picture and what the limit is, in one line without a path.
     """
     if source is None or (isinstance(source, str | bytes) and not source):
         raise PictureError(f"there is no picture; {_TAKES}")
@@ -110,16 +108,13 @@ def _read(path: str | Path) -> bytes:
         raise PictureError("the picture's file may not be read: permission denied") from None
     except (OSError, ValueError):
         raise PictureError("the picture's file cannot be read, or its path is not one") from None
-    if regular:
-        _check_bytes(status.st_size)
-    raise PictureError("the picture's path is a folder, a device or a pipe; it must be a regular file")
+    if not regular:
+        raise PictureError("the picture's path is a folder, a device or a pipe; it must be a regular file")
+    raise _too_large(status.st_size)
 
 
-def _check_bytes(count: int) -> None:
-    if count > MAX_BYTES:
-        raise PictureError(f"the picture's file has {count:,} bytes; the limit is {MAX_BYTES:,} (20 MB)")
-    if not count:
-        raise PictureError("the picture's file is empty: 0 bytes")
+def _too_large(size: int) -> PictureError:
+    return PictureError(f"the picture's file has {size:,} bytes; the limit is {MAX_BYTES:,} (20 MB)")
 
 
 def _check_pixels(width: int, height: int, limit: int) -> None:
@@ -132,10 +127,11 @@ def _check_pixels(width: int, height: int, limit: int) -> None:
 def _from_bytes(data: bytes, max_pixels: int) -> Image.Image:
     """Decodes a file with the one plugin that its first bytes call for.
 
-    The plugin is called directly, as Image.open does: around it, Image.open warns or raises by a limit that is global
-    to the process (Image.MAX_IMAGE_PIXELS), and to silence warnings is not safe among threads.
+    Image.open would call it too, but warns or raises by a limit that is global to the process; to silence warnings is
+    not safe among threads.
     """
-    _check_bytes(len(data))
+    if len(data) > MAX_BYTES:
+        raise _too_large(len(data))
     Image.init()  # registers Pillow's plugins; does nothing from the second time on
     for name in FORMATS:
         factory, accept = Image.OPEN[name]
@@ -154,6 +150,8 @@ def _from_bytes(data: bytes, max_pixels: int) -> Image.Image:
 
 def _foreign(data: bytes) -> str:
     """What a file is that none of the plugins takes, as far as its beginning tells."""
+    if not data:
+        return "empty: 0 bytes"
     head = data[:1024].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if head.startswith(b"<"):
         return "an SVG drawing" if b"<svg" in head else "markup, such as a web page"
@@ -182,15 +180,12 @@ def _from_pil(image: Image.Image, max_pixels: int) -> Image.Image:
 
 
 def _upright(rgb: Image.Image, source: Image.Image) -> Image.Image:
-    """Turns `rgb` as the EXIF orientation of `source` asks, and strips it of what was true of the file only.
-
-    An orientation out of 1..8, or in a damaged block, counts as none: so do viewers have it.
-    """
+    """Turns `rgb` by the EXIF orientation of `source`; as in viewers, one that is damaged or out of 1..8 is none."""
     try:
         orientation = source.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:
         orientation = 1
-    rgb.info = {}
+    rgb.info = {}  # it described the file
     rgb.getexif()[ExifTags.Base.Orientation] = orientation
     ImageOps.exif_transpose(rgb, in_place=True)
     rgb.getexif().clear()

@@ -89,7 +89,7 @@ def normalize(images: Tensor) -> Tensor:
 
 def resized(images: np.ndarray, size: int, device: torch.device) -> Tensor:
     """uint8 (B, 224, 224, 3) -> normalized (B, 3, size, size), antialiased."""
-    batch = torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2).float() / 255
+    batch = torch.from_numpy(np.array(images)).to(device).permute(0, 3, 1, 2).float() / 255
     if size != SIDE:
         batch = torch.nn.functional.interpolate(batch, (size, size), mode="bilinear", antialias=True)
     return normalize(batch).contiguous(memory_format=torch.channels_last)
@@ -100,7 +100,7 @@ class Augmentation:
     """Random resized crop, flip and colour jitter, drawn for a whole batch in one affine sampling."""
 
     area: tuple[float, float] = (0.35, 1.0)
-    aspect: tuple[float, float] = (3 / 4, 4 / 3)
+    aspect: tuple[float, float] = (2 / 3, 3 / 2)
     jitter: float = 0.3
 
     def __call__(self, images: Tensor, size: int, rng: torch.Generator) -> Tensor:

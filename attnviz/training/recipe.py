@@ -21,7 +21,7 @@ class Recipe:
     buffers that is kept.
     """
 
-    phases: tuple[tuple[int, int], ...] = ((12, 96), (12, 128), (5, 176))
+    phases: tuple[tuple[int, int], ...] = ((12, 96), (12, 128), (6, 176))
     batch: int = 64
     muon_lr: float = 0.02
     muon_decay: float = 0.5

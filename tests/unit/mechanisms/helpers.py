@@ -57,13 +57,13 @@ def cases(mechanism: type[Mechanism], channels: int, *options: Mapping[str, Any]
 
 
 def _non_local_cases() -> list[Case]:
-    forms = [
+    forms: list[dict[str, Any]] = [
         {"dims": dims, "pairwise": pairwise, "subsample": subsample}
         for dims in (1, 2, 3)
         for pairwise in FORMS
         for subsample in (False, True)
     ]
-    other = [
+    other: list[dict[str, Any]] = [
         {},
         {"norm": False},
         {"inner": 3},
@@ -147,11 +147,11 @@ def randomize(module: Mechanism, seed: int = 0) -> Mechanism:
                 else:
                     fan_in = max(tensor[0].numel(), 1)
                     tensor.copy_(1.2 * torch.randn(tensor.shape, generator=generator) / fan_in**0.5)
-            for name, tensor in layer.named_buffers(recurse=False):
+            for name, buffer in layer.named_buffers(recurse=False):
                 if name == "running_mean":
-                    tensor.copy_(uniform(tensor, -0.5, 0.5))
+                    buffer.copy_(uniform(buffer, -0.5, 0.5))
                 elif name == "running_var":
-                    tensor.copy_(uniform(tensor, 0.3, 2.0))
+                    buffer.copy_(uniform(buffer, 0.3, 2.0))
     return module
 
 
@@ -204,6 +204,11 @@ def read(module: Mechanism, x: Tensor) -> tuple[Tensor, dict[str | None, Any]]:
     output, seen = record(module, x, *(point for part in module.parts for point in part.points))
     values = {part.name: tuple(seen[point] for point in part.points) for part in module.parts}
     return output, {name: value if len(value) > 1 else value[0] for name, value in values.items()}
+
+
+def applied(module: Mechanism, x: Tensor, attention: Mapping[str | None, Any]) -> Tensor:
+    """The block's output from its input and its attention alone."""
+    return module.apply(x, attention)
 
 
 def off_values(part: Part, *, block: bool) -> dict[str, float]:

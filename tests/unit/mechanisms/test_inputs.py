@@ -97,7 +97,7 @@ def test_a_wrong_shape_is_refused(mechanism: type[Mechanism], options: dict[str,
     [(1, (1,), "1"), (2, (1, 1), "1x1"), (2, (1, 8), "1x8"), (2, (8, 1), "8x1"), (3, (4, 1, 6), "4x1x6")],
 )
 def test_a_map_too_small_to_sub_sample_is_refused(dims: int, grid: Grid, size: str, pairwise: str) -> None:
-    block = NonLocal(8, dims=dims, subsample=True, pairwise=pairwise).eval()  # type: ignore[arg-type]
+    block = Case(NonLocal, 8, {"dims": dims, "subsample": True, "pairwise": pairwise}).build()
     with pytest.raises(ShapeError) as error:
         block(random_input(1, 8, grid))
     assert "\n" not in str(error.value)

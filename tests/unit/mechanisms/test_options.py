@@ -1,7 +1,7 @@
 """Options that cannot be are refused when a block is built, in one line that names the option."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
@@ -48,8 +48,8 @@ def choices(mechanism: type[Mechanism], option: str, *near: Any, **beside: Any) 
 
 WRONG: tuple[Wrong, ...] = (
     *widths(SE),
-    *choices(SE, "squeeze", "mean", "AVG", ("avg", "max")),
-    *wrong(SE, "bias", *FLAG),
+    *choices(SE, "squeeze", "mean", "AVG", ("avg", "max"), reduction=3),
+    *wrong(SE, "bias", *FLAG, reduction=3),
     *wrong(ECA, "gamma", 0, 0.0, -0.0, *NUMBER),
     *wrong(ECA, "b", *NUMBER),
     *wrong(ECA, "kernel", 0, -1, -3, 2, 4, 3.0, 2.5, "3", True, False, (3,)),
@@ -57,7 +57,7 @@ WRONG: tuple[Wrong, ...] = (
     *widths(CBAM),
     *widths(CBAM, halves="channel"),
     *choices(CBAM, "pools", "mean", ("avg", "max"), ("avg",)),
-    *wrong(CBAM, "kernel_size", 0, -7, 1, 5, 9, 7.0, 3.0, "7", (7, 7), True, None),
+    *wrong(CBAM, "kernel_size", 0, -7, 1, 5, 9, 7.0, 3.0, "7", (7, 7), True, None, reduction=3),
     *wrong(CBAM, "norm", *FLAG, reduction=3),
     *wrong(CBAM, "bias", *FLAG, reduction=3),
     *choices(CBAM, "halves", "none", "Channel", ("channel", "spatial")),
@@ -83,7 +83,7 @@ WRONG: tuple[Wrong, ...] = (
     *wrong(NonLocal, "scale", True, pairwise="dot_product"),
     *wrong(NonLocal, "scale", True, pairwise="concatenation"),
     *choices(GC, "pooling", "max", "attention", ratio=0.5),
-    *wrong(GC, "fusions", "channel_add", ("channel_mul"), "add", (), [], ("add",), (None,), ratio=0.5),  # noqa: UP034
+    *wrong(GC, "fusions", "channel_add", "channel_mul", "add", (), [], ("add",), (None,), ratio=0.5),
     *wrong(GC, "fusions", ("channel_add",) * 2, ("channel_add", "nose"), None, 5, True, ([],), ratio=0.5),
     *wrong(GC, "ratio", 0, 0.0, -0.5, 1.01, 2, 16, *NUMBER),
     *wrong(GC, "ratio", 0.01, 1 / 16, 1e-9),
@@ -101,6 +101,7 @@ def test_a_wrong_option_is_refused(case: Wrong) -> None:
     assert line == line.strip() != ""
     assert case.option in line
     assert case.mechanism.__name__ in line
+    assert repr(case.value) in line or case.beside.get("pairwise", "?") in line
 
 
 @pytest.mark.parametrize("channels", [value for value in COUNT if value is not math.nan], ids=repr)
@@ -117,10 +118,11 @@ def test_wrong_channels_are_refused(mechanism: type[Mechanism], channels: Any) -
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 def test_an_option_that_is_not_there_is_refused(mechanism: type[Mechanism]) -> None:
+    build: Callable[..., Mechanism] = mechanism
     with pytest.raises(TypeError, match="nose"):
-        mechanism(32, nose=1)
+        build(32, nose=1)
     with pytest.raises(TypeError, match="positional"):
-        mechanism(32, 2)  # type: ignore[arg-type]
+        build(32, 2)
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -157,5 +159,5 @@ def test_cbams_spatial_half_needs_no_hidden_unit() -> None:
 
 
 def test_a_list_of_fusions_is_as_good_as_a_tuple() -> None:
-    block = GC(32, fusions=["channel_mul", "channel_add"])  # type: ignore[arg-type]
+    block = Case(GC, 32, {"fusions": ["channel_mul", "channel_add"]}).build()
     assert [part.name for part in block.parts] == ["context", "mul", "add"]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from attnviz.errors import OptionError
 from attnviz.mechanisms import BAM, CBAM, GC, SCSE, SK, Kind, Mechanism, Part
-from tests.unit.mechanisms.helpers import CASES, MECHANISMS, Case, distance, holding, off_values, read, record
+from tests.unit.mechanisms.helpers import CASES, MECHANISMS, Case, applied, distance, holding, off_values, read, record
 
 PLANE = (5, 6)
 # The axes that a value may be rolled along by one: channels, positions, branches or keys.
@@ -44,7 +44,7 @@ def test_apply_makes_the_output_from_what_the_points_gave(case: Case) -> None:
     module, x = case.build(), case.input(2, PLANE)
     output, values = read(module, x)
     attention = {name: values[name] for name in touching(module)}
-    assert distance(module.apply(x, attention), output) < 1e-5
+    assert distance(applied(module, x, attention), output) < 1e-5
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -58,7 +58,7 @@ def test_apply_feels_every_part_that_touches(case: Case) -> None:
         assert changed or case.channels == 1
         for value in changed:
             attention = {other: values[other] for other in parts} | {name: value}
-            assert distance(module.apply(x, attention), output) > 1e-2, part
+            assert distance(applied(module, x, attention), output) > 1e-2, part
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -74,7 +74,7 @@ def test_a_hook_at_the_points_changes_the_output_as_apply_says(case: Case) -> No
         attention = {other: held[other] for other in parts}
         level = [torch.full_like(v, 0.3) for v in (values[name] if len(part.points) > 1 else [values[name]])]
         attention[name] = tuple(level) if len(level) > 1 else level[0]
-        assert distance(module.apply(x, attention), edited) < 1e-5, part
+        assert distance(applied(module, x, attention), edited) < 1e-5, part
 
 
 def identity(module: Mechanism, x: Tensor) -> Tensor:
@@ -100,7 +100,8 @@ def test_a_block_that_is_off_is_the_identity(case: Case) -> None:
 
 def switched_off(module: Mechanism, name: str, x: Tensor) -> Tensor:
     with holding(module, off_values(module.part(name), block=False)):
-        return module(x)
+        output: Tensor = module(x)
+    return output
 
 
 @pytest.mark.parametrize("fusion", ["sum", "max"])
@@ -125,7 +126,7 @@ def test_a_part_of_cbam_that_is_off_leaves_the_other_half() -> None:
     module = Case(CBAM, 12, {"reduction": 3, "norm": True}).build()
     x = Case(CBAM, 12).input(2, PLANE)
     for off, kept in (("channel", "spatial"), ("spatial", "channel")):
-        half = CBAM(12, reduction=3, norm=True, halves=kept).eval()  # type: ignore[arg-type]
+        half = Case(CBAM, 12, {"reduction": 3, "norm": True, "halves": kept}).build(seed=1)
         half.load_state_dict({name: module.state_dict()[name] for name in half.state_dict()})
         assert torch.equal(switched_off(module, off, x), half(x))
 
@@ -146,6 +147,29 @@ def test_a_part_of_gc_that_is_off_leaves_the_other(pooling: str) -> None:
     values = read(module, x)[1]
     assert distance(switched_off(module, "mul", x), x + values["add"][:, :, None, None]) < 1e-6
     assert distance(switched_off(module, "add", x), x * values["mul"][:, :, None, None]) < 1e-6
+
+
+@pytest.mark.parametrize("fusion", ["sum", "max"])
+def test_scse_without_both_of_its_branches_gives_numbers(fusion: str) -> None:
+    """Each part dropped alone, at once: not the block switched off."""
+    case = Case(SCSE, 12, {"fusion": fusion})
+    module, x = case.build(), case.input(2, PLANE)
+    held = off_values(module.part("cse"), block=False) | off_values(module.part("sse"), block=False)
+    with holding(module, held):
+        assert module(x).isfinite().all()
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_gradients_pass_a_part_that_is_off(case: Case) -> None:
+    """Grad-CAM of an edited pass goes through here."""
+    module, x = case.build(), case.input(2, PLANE).requires_grad_()
+    for part in module.parts:
+        if part.off is None:
+            continue
+        with torch.enable_grad(), holding(module, off_values(part, block=False)):
+            (gradient,) = torch.autograd.grad(module(x).square().sum(), x)
+        assert gradient.isfinite().all(), part
+        assert gradient.abs().max() > 0, part
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

@@ -7,7 +7,7 @@ from pytorchcv.models.bamresnet import BamBlock
 from pytorchcv.models.cbamresnet import CbamBlock
 from pytorchcv.models.common.att import SEBlock
 from pytorchcv.models.sknet import SKConvBlock
-from timm.layers import EcaModule, GlobalContext, NonLocalAttn, SEModule, SelectiveKernel
+from timm.layers import EcaModule, GlobalContext, NonLocalAttn, SelectiveKernel, SEModule
 from timm.layers.cbam import CbamModule
 from timm.layers.coord_attn import CoordAttn
 from timm.models.senet import SEModule as LegacySEModule

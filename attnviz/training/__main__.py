@@ -1,0 +1,99 @@
+"""``python -m attnviz.training``: train the family, evaluate it, write its weights and cards."""
+
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+
+from attnviz.backbones import VARIANTS
+from attnviz.errors import AttnvizError, ModelError
+from attnviz.training import data as training_data
+from attnviz.training.cards import finish, table
+from attnviz.training.loop import train as train_one
+from attnviz.training.recipe import Recipe
+from attnviz.zoo.embedded import assets, embedded_cards
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
+
+Ids = Annotated[list[str] | None, typer.Argument(help="ids, such as resnet18t-se; all ten by default")]
+Data = Annotated[Path, typer.Option(help="folder with train/, val/ and, where there are, boxed/ and other/")]
+Runs = Annotated[Path, typer.Option(help="where logs, states and decoded photos lie")]
+
+
+@app.command()
+def download(folder: Annotated[Path, typer.Argument(help="where to put it")]) -> None:
+    """Fetch Imagenette through torchvision, for whoever has no data."""
+    typer.echo(f"--data {training_data.download(folder)}")
+
+
+@app.command()
+def train(
+    ids: Ids = None,
+    data: Data = Path("data"),
+    runs: Runs = Path("runs"),
+    seed: int = 1,
+    device: str = "cuda" if torch.cuda.is_available() else "cpu",
+    threads: Annotated[int, typer.Option(help="CPU threads; 0 for all")] = 0,
+    weights: Annotated[Path | None, typer.Option(help="where weights and cards go; the project's own by default")] = None,
+) -> None:
+    """Train, from where a run stands; then write weights, means and card."""
+    if threads:
+        torch.set_num_threads(threads)
+    recipe = Recipe()
+    splits = [training_data.load_split(data, split, runs / "cache") for split in ("train", "val")]
+    for model_id in known(ids):
+        model = train_one(model_id, recipe, seed, (splits[0], splits[1]), runs / model_id, torch.device(device))
+        card = finish(model_id, model, recipe, seed, data, runs / "cache", weights or assets() / "weights")
+        typer.echo(table([card]))
+
+
+@app.command()
+def evaluate(ids: Ids = None, data: Data = Path("data"), runs: Runs = Path("runs")) -> None:
+    """Measure the weights again (CPU, float32) and print the cards' table beside what the cards say."""
+    from attnviz.training.cards import remeasure
+
+    wanted = known(ids)
+    cards = [card for card in embedded_cards() if card.id in wanted]
+    typer.echo("what the cards say\n" + table(cards))
+    typer.echo("measured now\n" + table([remeasure(card, data, runs / "cache") for card in cards]))
+
+
+@app.command()
+def sizes(ids: Ids = None, data: Data = Path("data"), runs: Runs = Path("runs")) -> None:
+    """Top-1 on val/ at several input sizes, to choose one for all."""
+    from attnviz.training.cards import by_size
+
+    for model_id in known(ids):
+        if (runs / model_id / "state.pt").exists():
+            found = by_size(runs / model_id / "state.pt", model_id, data, runs / "cache")
+            typer.echo(f"{model_id:16}" + "  ".join(f"{size} px {top1:.2%}" for size, top1 in found.items()))
+
+
+@app.command()
+def curves(ids: Ids = None, runs: Runs = Path("runs"), out: Path = Path("runs/curves.png")) -> None:
+    """Draw the logs: loss by epoch, and top-1 where it was measured."""
+    from attnviz.training.cards import draw_curves
+
+    draw_curves({model_id: runs / model_id / "log.jsonl" for model_id in known(ids)}, out)
+    typer.echo(str(out))
+
+
+def known(ids: list[str] | None) -> list[str]:
+    """The ids asked for, all by default. Raises ModelError for one that is not in the family."""
+    for model_id in ids or ():
+        if model_id not in VARIANTS:
+            raise ModelError(f"no model {model_id!r} in the family; there are {', '.join(VARIANTS)}")
+    return ids or list(VARIANTS)
+
+
+def main() -> None:
+    """Run, with attnviz's own errors as one line."""
+    try:
+        app()
+    except AttnvizError as error:
+        raise SystemExit(f"attnviz.training: {error}") from None
+
+
+if __name__ == "__main__":
+    main()
