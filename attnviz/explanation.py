@@ -105,9 +105,7 @@ class Explanation:
             raise OptionError("this model gives no logits, so it has no most probable classes")
         values, indices = self.probabilities.topk(min(k, len(self.probabilities)))
         labels = self.backbone.classes
-        return [
-            (i, labels[i] if labels else str(i), p) for i, p in zip(indices.tolist(), values.tolist(), strict=True)
-        ]
+        return [(i, labels[i] if labels else str(i), p) for i, p in zip(indices.tolist(), values.tolist(), strict=True)]
 
     def features(self, layer: str, call: int = 0) -> tuple[Tensor, Tensor]:
         """A block's input and output, (C, H, W) each, recomputed with the edits."""
@@ -216,10 +214,14 @@ def explain(
     watch = [layer, head.linear] if closed and head.linear else []
     output, watcher = backbone.run(x, edits, cut=cut, watch=watch)
     logits = output[0] if isinstance(output, Tensor) and output.dim() == 2 and len(output) == 1 else None
-    index, cam, reason = None, None, "the model's output is not one row of logits, so there is no class to explain"
+    index: int | tuple[int, int] | None = None
+    cam: Cam | None = None
+    reason: str | None = "the model's output is not one row of logits, so there is no class to explain"
     if logits is not None:
         index = _target(backbone, logits, target)
-        signed = _closed_form(backbone, watcher, layer, head.linear, index) if closed else _gradients(logits, cut, index)
+        signed = (
+            _closed_form(backbone, watcher, layer, head.linear, index) if closed else _gradients(logits, cut, index)
+        )
         cam, reason = (Cam(signed, layer, index), None) if isinstance(signed, Tensor) else (None, signed)
     return Explanation(
         backbone=backbone,

@@ -71,7 +71,9 @@ class BasicBlock(nn.Module):
         if self.placement is Placement.BRANCH:
             out = self.attention(out)
         out = self.relu(out + self.shortcut(x))
-        return self.attention(out) if self.placement is Placement.BLOCK else out
+        if self.placement is Placement.BLOCK:
+            out = self.attention(out)
+        return out
 
 
 class ResNet18T(nn.Module):
@@ -85,18 +87,19 @@ class ResNet18T(nn.Module):
     def __init__(self, variant: Variant, classes: int = 10) -> None:
         super().__init__()
         self.stem = nn.Sequential(*_conv(3, 16, 2), *_conv(16, 16, 1), *_conv(16, 32, 1), nn.MaxPool2d(3, 2, 1))
-        inputs = 32
-        for index, (width, stride) in enumerate(zip(WIDTHS, STRIDES, strict=True), start=1):
-            setattr(self, f"stage{index}", _stage(variant, f"stage{index}", inputs, width, stride))
-            inputs = width
+        self.stage1 = _stage(variant, 1)
+        self.stage2 = _stage(variant, 2)
+        self.stage3 = _stage(variant, 3)
+        self.stage4 = _stage(variant, 4)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
-        self.fc = nn.Linear(inputs, classes)
+        self.fc = nn.Linear(WIDTHS[-1], classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.stage4(self.stage3(self.stage2(self.stage1(self.stem(x)))))
-        logits: Tensor = self.fc(self.flatten(self.pool(x)))
-        return logits
+        x = self.stem(x)
+        for stage in (self.stage1, self.stage2, self.stage3, self.stage4):
+            x = stage(x)
+        return self.fc(self.flatten(self.pool(x)))
 
 
 def build(model_id: str, classes: int = 10) -> ResNet18T:
@@ -119,7 +122,10 @@ def _shortcut(inputs: int, width: int, stride: int) -> nn.Module:
     return nn.Sequential(pool, nn.Conv2d(inputs, width, 1, bias=False), nn.BatchNorm2d(width))
 
 
-def _stage(variant: Variant, name: str, inputs: int, width: int, stride: int) -> nn.Sequential:
+def _stage(variant: Variant, index: int) -> nn.Sequential:
+    name, width, stride = f"stage{index}", WIDTHS[index - 1], STRIDES[index - 1]
+    inputs = WIDTHS[max(index - 2, 0)]
+
     def attention(place: str) -> Mechanism | None:
         if variant.mechanism is None or place not in variant.places:
             return None

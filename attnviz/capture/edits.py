@@ -130,7 +130,7 @@ def _functions(
     if edit.how == "frozen":
         strips = ("h", "w") if part.kind is Kind.COORDINATE else (None,)
         return [
-            (path, _frozen(edit, mean_key(layer, part.name, strip), means, size, part.kind))
+            (path, _frozen(mean_key(layer, part.name, strip), means, size, part.kind))
             for path, strip in zip(part.points, strips, strict=True)
         ]
     if edit.how == "uniform":
@@ -149,7 +149,7 @@ def _filled(value: float) -> Function:
     return lambda raw: torch.full_like(raw, value)
 
 
-def _frozen(edit: Edit, key: str, means: Means | None, size: tuple[int, ...], kind: Kind) -> Function:
+def _frozen(key: str, means: Means | None, size: tuple[int, ...], kind: Kind) -> Function:
     if means is None:
         raise EditError("this model has no means to freeze at; measure them with attnviz.measure_means")
     if tuple(size) != tuple(means.input_size):

@@ -85,8 +85,7 @@ class AffinityMap:
     def _rows(self, which: slice) -> Tensor:
         if self.fixed is not None:
             return self.fixed[which]
-        rows: Tensor = self.pairing(self.theta[None, which], self.phi[None])
-        return rows[0]
+        return self.pairing(self.theta[None, which], self.phi[None])[0]
 
 
 Value = Tensor | Coordinate | AffinityMap
@@ -109,7 +108,7 @@ def canonical(kind: Kind, raw: Tensor) -> Tensor:
     raise OptionError(f"no attention kind {kind!r}")
 
 
-def first(value: Tensor | tuple[Tensor, Tensor] | AffinityMap) -> Value:
+def first(value: Tensor | tuple[Tensor, ...] | AffinityMap) -> Value:
     """A batched value's first picture, as a record keeps it: float32, CPU, a copy."""
     if isinstance(value, AffinityMap):
         fixed = None if value.fixed is None else _plain(value.fixed[0])

@@ -41,11 +41,6 @@ class BAM(Mechanism):
     citation = "Park, Woo, Lee, Kweon: BAM: Bottleneck Attention Module, BMVC 2018"
     paper = "1807.06514"
     placement = Placement.STAGE
-    parts = (
-        Part("channel", Kind.CHANNEL, Role.LOGIT, ("channel",), off=0.0, touches=False),
-        Part("spatial", Kind.SPATIAL, Role.LOGIT, ("spatial",), off=0.0, touches=False),
-        Part("combined", Kind.VOLUME, Role.GATE, ("gate",), off=0.0),
-    )
 
     def __init__(
         self,
@@ -63,6 +58,12 @@ class BAM(Mechanism):
         choose("BAM", "combine", combine, ("sum", "product"))
         choose("BAM", "norm", norm, ("paper", "code"))
         self.combine = combine
+        neutral = 0.0 if combine == "sum" else 1.0
+        self.parts = (
+            Part("channel", Kind.CHANNEL, Role.LOGIT, ("channel",), off=neutral, touches=False),
+            Part("spatial", Kind.SPATIAL, Role.LOGIT, ("spatial",), off=neutral, touches=False),
+            Part("combined", Kind.VOLUME, Role.GATE, ("gate",), off=0.0),
+        )
         code = norm == "code"
 
         def conv(inputs: int, outputs: int, size: int) -> nn.Module:
@@ -98,5 +99,5 @@ class BAM(Mechanism):
         yield Step("gate", rf"M(F) = \sigma(M_c(F) {sign} M_s(F))", m)
         yield Step("scale", r"F' = F + F \otimes M(F)", x + x * m)
 
-    def apply(self, x: Tensor, attention: Mapping[str | None, Any]) -> Tensor:
+    def recompose(self, x: Tensor, attention: Mapping[str | None, Any]) -> Tensor:
         return x + x * attention["combined"]

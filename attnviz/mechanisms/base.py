@@ -5,6 +5,7 @@ the order of the paper's formula, and the last one is the block's output. ``forw
 last step, ``steps`` keeps them all, so what is explained is what is computed.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -81,7 +82,7 @@ class Mechanism(nn.Module, ABC):
     """An attention mechanism: (B, C, *grid) in, the same grid out (unless it has a stride).
 
     Subclasses declare ``label``, ``formula`` (LaTeX), ``citation``, ``paper`` (arXiv number),
-    ``placement`` and ``parts``, and write ``compute`` and ``apply``.
+    ``placement`` and ``parts``, and write ``compute`` and ``recompose``.
     """
 
     label: ClassVar[str]
@@ -94,8 +95,7 @@ class Mechanism(nn.Module, ABC):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        if not isinstance(channels, int) or channels < 1:
-            raise OptionError(f"{type(self).__name__}: channels is {channels!r}; it must be a whole number, 1 or more")
+        positive(type(self).__name__, channels=channels)
         self.channels = channels
 
     @abstractmethod
@@ -103,7 +103,7 @@ class Mechanism(nn.Module, ABC):
         """Yield the formula's steps for x (B, C, *grid), in order; the last is the output."""
 
     @abstractmethod
-    def apply(self, x: Tensor, attention: Mapping[str | None, Any]) -> Tensor:
+    def recompose(self, x: Tensor, attention: Mapping[str | None, Any]) -> Tensor:
         """The block's output from its input and its recorded attention, without computing the latter.
 
         Args:
@@ -112,16 +112,21 @@ class Mechanism(nn.Module, ABC):
                 points gave them (batched); a pair for a coordinate attention.
         """
 
-    def forward(self, x: Tensor) -> Tensor:
-        if x.dim() != self.grid_dims + 2 or x.shape[1] != self.channels:
+    def check_shape(self, x: Tensor) -> None:
+        """Refuse an input of another rank, with other channels, or without positions."""
+        if x.dim() != self.grid_dims + 2 or x.shape[1] != self.channels or 0 in x.shape[2:]:
             wanted = ", ".join(["batch", str(self.channels), *"THW"[-self.grid_dims :]])
             raise ShapeError(f"{type(self).__name__} takes a tensor of shape ({wanted}), not {tuple(x.shape)}")
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.check_shape(x)
         for step in self.compute(x):
             output = step.value
         return output
 
     def steps(self, x: Tensor) -> tuple[Step, ...]:
         """Every step of the formula for x; the last one's value is ``self(x)``."""
+        self.check_shape(x)
         return tuple(self.compute(x))
 
     def part(self, name: str | None) -> Part:
@@ -135,22 +140,35 @@ class Mechanism(nn.Module, ABC):
 
 def choose(mechanism: str, option: str, value: Any, choices: tuple[Any, ...]) -> None:
     """Refuse a value that is not among the choices."""
-    if value not in choices:
+    if not any(type(value) is type(choice) and value == choice for choice in choices):
         raise OptionError(f"{mechanism}: {option} is {value!r}; it must be one of {', '.join(map(repr, choices))}")
 
 
-def positive(mechanism: str, **options: float) -> None:
-    """Refuse options that are not whole numbers of 1 or more."""
+def positive(mechanism: str, least: int = 1, **options: Any) -> None:
+    """Refuse options that are not whole numbers of ``least`` or more."""
     for option, value in options.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise OptionError(f"{mechanism}: {option} is {value!r}; it must be a whole number, 1 or more")
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise OptionError(f"{mechanism}: {option} is {value!r}; it must be a whole number, {least} or more")
+
+
+def finite(mechanism: str, **options: Any) -> None:
+    """Refuse options that are not finite numbers."""
+    for option, value in options.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise OptionError(f"{mechanism}: {option} is {value!r}; it must be a finite number")
+
+
+def switch(mechanism: str, **options: Any) -> None:
+    """Refuse options that are neither True nor False."""
+    for option, value in options.items():
+        if not isinstance(value, bool):
+            raise OptionError(f"{mechanism}: {option} is {value!r}; it must be True or False")
 
 
 def hidden_width(mechanism: str, channels: int, reduction: int, min_hidden: int) -> int:
     """max(channels // reduction, min_hidden), refused where that is 0."""
     positive(mechanism, reduction=reduction)
-    if isinstance(min_hidden, bool) or not isinstance(min_hidden, int) or min_hidden < 0:
-        raise OptionError(f"{mechanism}: min_hidden is {min_hidden!r}; it must be a whole number, 0 or more")
+    positive(mechanism, 0, min_hidden=min_hidden)
     hidden = max(channels // reduction, min_hidden)
     if hidden < 1:
         raise OptionError(

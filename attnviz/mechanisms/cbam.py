@@ -18,6 +18,7 @@ from attnviz.mechanisms.base import (
     hidden_width,
     spread,
     squeeze,
+    switch,
 )
 
 
@@ -60,6 +61,7 @@ class CBAM(Mechanism):
         choose("CBAM", "pools", pools, ("both", "avg", "max"))
         choose("CBAM", "kernel_size", kernel_size, (3, 7))
         choose("CBAM", "halves", halves, ("both", "channel", "spatial"))
+        switch("CBAM", norm=norm, bias=bias)
         parts = []
         if halves != "spatial":
             hidden = hidden_width("CBAM", channels, reduction, min_hidden)
@@ -100,7 +102,7 @@ class CBAM(Mechanism):
             yield Step("spatial gate", r"M_s(F') = \sigma(f^{k\times k}(\cdot))", s)
             yield Step("spatial scale", r"F'' = M_s(F') \otimes F'", x * s)
 
-    def apply(self, x: Tensor, attention: Mapping[str | None, Any]) -> Tensor:
+    def recompose(self, x: Tensor, attention: Mapping[str | None, Any]) -> Tensor:
         if self.halves != "spatial":
             x = x * spread(attention["channel"])
         return x * attention["spatial"] if self.halves != "channel" else x

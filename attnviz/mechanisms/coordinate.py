@@ -55,6 +55,6 @@ class CoordinateAttention(Mechanism):
         yield Step("gate w", r"\mathbf{g}^w = \sigma(F_w(\mathbf{f}^w))", g_w)
         yield Step("scale", r"y_c(i,j) = x_c(i,j)\,g^h_c(i)\,g^w_c(j)", x * g_h * g_w)
 
-    def apply(self, x: Tensor, attention: Mapping[str | None, Any]) -> Tensor:
+    def recompose(self, x: Tensor, attention: Mapping[str | None, Any]) -> Tensor:
         g_h, g_w = attention[None]
         return x * g_h * g_w

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from attnviz.errors import OptionError
-from attnviz.mechanisms.base import Kind, Mechanism, Part, Placement, Role, Step, positive, spread, squeeze
+from attnviz.mechanisms.base import Kind, Mechanism, Part, Placement, Role, Step, finite, positive, spread, squeeze
 
 
 class ECA(Mechanism):
@@ -51,14 +51,15 @@ class ECA(Mechanism):
         yield Step("gate", r"\boldsymbol{\omega} = \sigma(\mathrm{C1D}_k(\mathbf{z}))", s)
         yield Step("scale", r"\tilde{x}_c = \omega_c\,x_c", x * spread(s))
 
-    def apply(self, x: Tensor, attention: Mapping[str | None, Any]) -> Tensor:
+    def recompose(self, x: Tensor, attention: Mapping[str | None, Any]) -> Tensor:
         return x * spread(attention[None])
 
 
 def kernel_size(channels: int, gamma: float = 2, b: float = 1) -> int:
     """k = |(log2 C + b) / gamma|, truncated and raised to the next odd number (eq. 12)."""
+    finite("ECA", gamma=gamma, b=b)
     if not gamma:
-        raise OptionError("ECA: gamma is 0; it divides, so it must not be")
+        raise OptionError(f"ECA: gamma is {gamma!r}; it divides, so it must not be 0")
     t = int(abs((math.log2(channels) + b) / gamma))
     return t if t % 2 else t + 1
 

@@ -15,6 +15,8 @@ from attnviz.mechanisms.base import (
     SpatialSoftmax,
     Step,
     choose,
+    finite,
+    positive,
 )
 
 Fusion = Literal["channel_add", "channel_mul"]
@@ -36,7 +38,9 @@ class GC(Mechanism):
         r"z_i = x_i + W_{v2}\,\mathrm{ReLU}(\mathrm{LN}(W_{v1}\,\mathbf{c})),\quad "
         r"\mathbf{c} = \sum_j \frac{e^{W_k x_j}}{\sum_m e^{W_k x_m}}\,x_j"
     )
-    citation = "Cao, Xu, Lin, Wei, Hu: GCNet: Non-local Networks Meet Squeeze-Excitation Networks and Beyond, ICCV-W 2019"
+    citation = (
+        "Cao, Xu, Lin, Wei, Hu: GCNet: Non-local Networks Meet Squeeze-Excitation Networks and Beyond, ICCV-W 2019"
+    )
     paper = "1904.11492"
     placement = Placement.BRANCH
 
@@ -52,13 +56,18 @@ class GC(Mechanism):
         super().__init__(channels)
         choose("GC", "pooling", pooling, ("att", "avg"))
         known = ("channel_add", "channel_mul")
-        if isinstance(fusions, str) or not fusions or len(set(fusions)) < len(fusions) or set(fusions) - set(known):
+        given = fusions if isinstance(fusions, tuple | list) else ()
+        if not given or any(f not in known or given.count(f) > 1 for f in given):
             raise OptionError(f"GC: fusions is {fusions!r}; it must be a tuple of 'channel_add', 'channel_mul' or both")
+        finite("GC", ratio=ratio)
+        positive("GC", 0, min_hidden=min_hidden)
         if not 0 < ratio <= 1:
             raise OptionError(f"GC: ratio is {ratio!r}; it must be over 0 and at most 1")
         hidden = max(int(channels * ratio), min_hidden)
         if hidden < 1:
-            raise OptionError(f"GC: {channels} channels with ratio {ratio:g} leave no hidden unit; raise it, or give min_hidden")
+            raise OptionError(
+                f"GC: {channels} channels with ratio {ratio!r} leave no hidden unit; raise it, or give min_hidden"
+            )
         self.fusions, self.pooling = tuple(fusions), pooling
         parts = []
         if pooling == "att":
@@ -103,7 +112,7 @@ class GC(Mechanism):
             yield Step("add transform", r"\mathbf{t} = W_{v2}\,\mathrm{ReLU}(\mathrm{LN}(W_{v1}\,\mathbf{c}))", t)
             yield Step("add", r"z_i = x_i + \mathbf{t}", x + t[:, :, None, None])
 
-    def apply(self, x: Tensor, attention: Mapping[str | None, Any]) -> Tensor:
+    def recompose(self, x: Tensor, attention: Mapping[str | None, Any]) -> Tensor:
         if "channel_mul" in self.fusions:
             x = x * attention["mul"][:, :, None, None]
         return x + attention["add"][:, :, None, None] if "channel_add" in self.fusions else x

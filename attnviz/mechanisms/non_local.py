@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from attnviz.errors import OptionError, ShapeError
-from attnviz.mechanisms.base import Kind, Mechanism, Part, Placement, Role, Step, choose, positive
+from attnviz.mechanisms.base import Kind, Mechanism, Part, Placement, Role, Step, choose, positive, switch
 
 Pairwise = Literal["embedded_gaussian", "gaussian", "dot_product", "concatenation"]
 SOFTMAX_FORMS = ("embedded_gaussian", "gaussian")
@@ -20,6 +20,13 @@ _FORMULAS = {
     "gaussian": r"\operatorname{softmax}_j(x_i^{\top}x_j)",
     "dot_product": r"\frac{1}{N}\,\theta_i^{\top}\phi_j",
     "concatenation": r"\frac{1}{N}\,\mathrm{ReLU}(\mathbf{w}_f^{\top}[\theta_i, \phi_j])",
+}
+_EMBEDDED = (r"\theta(x_i)", r"\phi(x_j)")
+_FACTORS = {
+    "embedded_gaussian": _EMBEDDED,
+    "gaussian": ("x_i", "x_j"),
+    "dot_product": _EMBEDDED,
+    "concatenation": (r"\mathbf{w}_\theta^{\top}\theta(x_i)", r"\mathbf{w}_\phi^{\top}\phi(x_j)"),
 }
 
 
@@ -77,6 +84,7 @@ class NonLocal(Mechanism):
         super().__init__(channels)
         choose("NonLocal", "dims", dims, (1, 2, 3))
         choose("NonLocal", "pairwise", pairwise, tuple(_FORMULAS))
+        switch("NonLocal", subsample=subsample, norm=norm, scale=scale)
         inner = max(channels // 2, 1) if inner is None else inner
         positive("NonLocal", inner=inner)
         if scale and pairwise not in SOFTMAX_FORMS:
@@ -101,19 +109,23 @@ class NonLocal(Mechanism):
 
     def compute(self, x: Tensor) -> Iterator[Step]:
         theta, phi = self._factors(x)
-        yield Step("theta", r"\theta(x_i)", theta)
-        yield Step("phi", r"\phi(x_j)", phi)
+        query, key = _FACTORS[self.pairwise]
+        yield Step("theta", query, theta)
+        yield Step("phi", rf"\mathrm{{pool}}({key})" if self.subsample else key, phi)
         a = self.affinity(theta, phi)
-        yield Step("affinity", rf"a_{{ij}} = {_FORMULAS[self.pairwise]}", a)
+        match = _FORMULAS[self.pairwise]
+        if self.affinity.scale != 1:
+            match = match.replace("_j(", r"_j(d^{-1/2}\,", 1)
+        yield Step("affinity", rf"a_{{ij}} = {match}", a)
         values = self._values(x)
-        yield Step("g", r"g(x_j) = W_g\,x_j", values)
+        yield Step("g", r"g(x_j) = \mathrm{pool}(W_g\,x_j)" if self.subsample else r"g(x_j) = W_g\,x_j", values)
         y = a @ values
         yield Step("aggregate", r"y_i = \sum_j a_{ij}\,g(x_j)", y)
         residual = self._project(y, x)
         yield Step("project", r"W_z\,y_i", residual)
         yield Step("residual", r"z_i = W_z\,y_i + x_i", residual + x)
 
-    def apply(self, x: Tensor, attention: Mapping[str | None, Any]) -> Tensor:
+    def recompose(self, x: Tensor, attention: Mapping[str | None, Any]) -> Tensor:
         return self._project(attention[None] @ self._values(x), x) + x
 
     def key_grid(self, grid: tuple[int, ...]) -> tuple[int, ...]:
@@ -137,8 +149,7 @@ class NonLocal(Mechanism):
         return _positions(self.pool(self.g(x)))
 
     def _project(self, y: Tensor, x: Tensor) -> Tensor:
-        projected: Tensor = self.project(y.transpose(1, 2).unflatten(2, x.shape[2:]))
-        return projected
+        return self.project(y.transpose(1, 2).reshape(len(x), y.shape[2], *x.shape[2:]))
 
 
 def _positions(x: Tensor) -> Tensor:

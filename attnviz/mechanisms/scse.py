@@ -57,7 +57,7 @@ class SCSE(Mechanism):
         choose("SCSE", "fusion", fusion, ("sum", "max"))
         choose("SCSE", "halves", halves, ("both", "channel", "spatial"))
         self.fusion, self.halves = fusion, halves
-        # A dropped branch: 0 in a sum; NaN, which fmax passes over, in a maximum. Half and half,
+        # A dropped branch: 0 in a sum; NaN, which apply passes over, in a maximum. Half and half,
         # or one and one, is the identity.
         off, block_off = (0.0, 0.5) if fusion == "sum" else (float("nan"), 1.0)
         if halves != "both":
@@ -77,7 +77,7 @@ class SCSE(Mechanism):
         self.parts = tuple(parts)
 
     def compute(self, x: Tensor) -> Iterator[Step]:
-        gates = {}
+        gates: dict[str | None, Tensor] = {}
         if self.halves != "spatial":
             z = squeeze(x, "avg")
             yield Step("squeeze", r"z_c = \frac{1}{HW}\sum_{i,j} u_c(i,j)", z)
@@ -96,12 +96,16 @@ class SCSE(Mechanism):
             yield Step("sse", r"\hat{U}_{sSE} = \sigma(\mathbf{q}) \odot U", x * gates["sse"])
         if self.halves == "both":
             joined = r"\hat{U}_{cSE} + \hat{U}_{sSE}" if self.fusion == "sum" else r"\max(\hat{U}_{cSE}, \hat{U}_{sSE})"
-            yield Step("fuse", rf"\hat{{U}}_{{scSE}} = {joined}", self.apply(x, gates))
+            yield Step("fuse", rf"\hat{{U}}_{{scSE}} = {joined}", self.recompose(x, gates))
 
-    def apply(self, x: Tensor, attention: Mapping[str | None, Any]) -> Tensor:
+    def recompose(self, x: Tensor, attention: Mapping[str | None, Any]) -> Tensor:
         if self.halves == "channel":
             return x * spread(attention["cse"])
         if self.halves == "spatial":
             return x * attention["sse"]
-        cse, sse = x * spread(attention["cse"]), x * attention["sse"]
-        return cse + sse if self.fusion == "sum" else torch.fmax(cse, sse)
+        c, s = spread(attention["cse"]), attention["sse"]
+        if self.fusion == "sum":
+            return x * c + x * s
+        # A dropped gate (NaN) is taken out before it meets x, so that gradients stay numbers.
+        cse, sse = x * c.nan_to_num(), x * s.nan_to_num()
+        return torch.where(c.isnan(), sse, torch.where(s.isnan(), cse, torch.maximum(cse, sse)))

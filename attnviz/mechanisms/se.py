@@ -5,7 +5,19 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from attnviz.mechanisms.base import Kind, Mechanism, Part, Placement, Role, Step, choose, hidden_width, spread, squeeze
+from attnviz.mechanisms.base import (
+    Kind,
+    Mechanism,
+    Part,
+    Placement,
+    Role,
+    Step,
+    choose,
+    hidden_width,
+    spread,
+    squeeze,
+    switch,
+)
 
 
 class SE(Mechanism):
@@ -38,6 +50,7 @@ class SE(Mechanism):
         super().__init__(channels)
         hidden = hidden_width("SE", channels, reduction, min_hidden)
         choose("SE", "squeeze", squeeze, ("avg", "max"))
+        switch("SE", bias=bias)
         self.pool = squeeze
         self.fc1 = nn.Linear(channels, hidden, bias=bias)
         self.relu = nn.ReLU()
@@ -57,5 +70,5 @@ class SE(Mechanism):
         yield Step("gate", r"\mathbf{s} = \sigma(W_2\,\delta(W_1\,\mathbf{z}))", s)
         yield Step("scale", r"\tilde{x}_c = s_c\,x_c", x * spread(s))
 
-    def apply(self, x: Tensor, attention: Mapping[str | None, Any]) -> Tensor:
+    def recompose(self, x: Tensor, attention: Mapping[str | None, Any]) -> Tensor:
         return x * spread(attention[None])

@@ -18,6 +18,7 @@ from attnviz.mechanisms.base import (
     hidden_width,
     positive,
     squeeze,
+    switch,
 )
 
 
@@ -59,6 +60,7 @@ class SK(Mechanism):
         hidden = hidden_width("SK", channels, reduction, min_hidden)
         positive("SK", branches=branches, groups=groups, stride=stride)
         choose("SK", "kernels", kernels, ("dilated", "plain"))
+        switch("SK", norm=norm)
         if branches < 2:
             raise OptionError("SK: branches is 1; selecting needs 2 or more")
         if channels % groups:
@@ -82,7 +84,9 @@ class SK(Mechanism):
         maps = []
         for i, branch in enumerate(self.branches):
             maps.append(branch(x))
-            yield Step(f"branch {i + 1}", rf"U_{{{i + 1}}} = \delta(\mathcal{{B}}(\mathcal{{F}}_{{{i + 1}}}(X)))", maps[-1])
+            yield Step(
+                f"branch {i + 1}", rf"U_{{{i + 1}}} = \delta(\mathcal{{B}}(\mathcal{{F}}_{{{i + 1}}}(X)))", maps[-1]
+            )
         fused = sum(maps[1:], maps[0])
         yield Step("fuse", r"U = \sum_m U_m", fused)
         s = squeeze(fused, "avg")
@@ -95,7 +99,7 @@ class SK(Mechanism):
         yield Step("share", r"a_{m,c} = e^{A_{m,c}\mathbf{z}} / \sum_{m'} e^{A_{m',c}\mathbf{z}}", a)
         yield Step("sum", r"V_c = \sum_m a_{m,c}\,U_{m,c}", _weighted(maps, a))
 
-    def apply(self, x: Tensor, attention: Mapping[str | None, Any]) -> Tensor:
+    def recompose(self, x: Tensor, attention: Mapping[str | None, Any]) -> Tensor:
         return _weighted([branch(x) for branch in self.branches], attention[None])
 
 

@@ -9,7 +9,7 @@ import typer
 from attnviz.backbones import VARIANTS
 from attnviz.errors import AttnvizError, ModelError
 from attnviz.training import data as training_data
-from attnviz.training.cards import finish, table
+from attnviz.training.cards import by_size, draw_curves, finish, measured, table
 from attnviz.training.loop import train as train_one
 from attnviz.training.recipe import Recipe
 from attnviz.zoo.embedded import assets, embedded_cards
@@ -35,7 +35,9 @@ def train(
     seed: int = 1,
     device: str = "cuda" if torch.cuda.is_available() else "cpu",
     threads: Annotated[int, typer.Option(help="CPU threads; 0 for all")] = 0,
-    weights: Annotated[Path | None, typer.Option(help="where weights and cards go; the project's own by default")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="where weights and cards go; the project's own by default")
+    ] = None,
 ) -> None:
     """Train, from where a run stands; then write weights, means and card."""
     if threads:
@@ -51,19 +53,15 @@ def train(
 @app.command()
 def evaluate(ids: Ids = None, data: Data = Path("data"), runs: Runs = Path("runs")) -> None:
     """Measure the weights again (CPU, float32) and print the cards' table beside what the cards say."""
-    from attnviz.training.cards import remeasure
-
     wanted = known(ids)
     cards = [card for card in embedded_cards() if card.id in wanted]
     typer.echo("what the cards say\n" + table(cards))
-    typer.echo("measured now\n" + table([remeasure(card, data, runs / "cache") for card in cards]))
+    typer.echo("measured now\n" + table([measured(card, data, runs / "cache") for card in cards]))
 
 
 @app.command()
 def sizes(ids: Ids = None, data: Data = Path("data"), runs: Runs = Path("runs")) -> None:
     """Top-1 on val/ at several input sizes, to choose one for all."""
-    from attnviz.training.cards import by_size
-
     for model_id in known(ids):
         if (runs / model_id / "state.pt").exists():
             found = by_size(runs / model_id / "state.pt", model_id, data, runs / "cache")
@@ -73,8 +71,6 @@ def sizes(ids: Ids = None, data: Data = Path("data"), runs: Runs = Path("runs"))
 @app.command()
 def curves(ids: Ids = None, runs: Runs = Path("runs"), out: Path = Path("runs/curves.png")) -> None:
     """Draw the logs: loss by epoch, and top-1 where it was measured."""
-    from attnviz.training.cards import draw_curves
-
     draw_curves({model_id: runs / model_id / "log.jsonl" for model_id in known(ids)}, out)
     typer.echo(str(out))
 

@@ -122,7 +122,9 @@ class Augmentation:
         return normalize(self._coloured(batch, uniform[5:8]))
 
     def _coloured(self, batch: Tensor, uniform: Tensor) -> Tensor:
-        brightness, contrast, saturation = (1 + self.jitter * (2 * uniform - 1)).to(batch.device)[:, :, None, None, None]
+        brightness, contrast, saturation = (1 + self.jitter * (2 * uniform - 1)).to(batch.device)[
+            :, :, None, None, None
+        ]
         batch = batch * brightness
         mean = batch.mean((1, 2, 3), keepdim=True)
         batch = mean + contrast * (batch - mean)

@@ -18,7 +18,7 @@ from attnviz.capture import Backbone, Edit, Means, batch_values, measure_means
 from attnviz.capture.edits import mean_key
 from attnviz.errors import ModelError
 from attnviz.explanation import explain
-from attnviz.mechanisms import Kind, Role
+from attnviz.mechanisms import Kind, Part, Role
 from attnviz.training.data import SIDE, Split, decode, load_split, resized
 
 BATCH = 64
@@ -37,10 +37,15 @@ def wilson(right: int, count: int) -> Interval:
 def batches(split: Split, size: int, label: str) -> Iterator[tuple[Tensor, Tensor]]:
     """The whole split in order: normalized (B, 3, size, size) and labels."""
     for start in tqdm(range(0, len(split), BATCH), desc=label, unit="batch", mininterval=5):
-        yield resized(split.images[start : start + BATCH], size, torch.device("cpu")), split.labels[start : start + BATCH]
+        yield (
+            resized(split.images[start : start + BATCH], size, torch.device("cpu")),
+            split.labels[start : start + BATCH],
+        )
 
 
-def predictions(backbone: Backbone, split: Split, size: int, edits: Sequence[Edit] = (), label: str = "top-1") -> Tensor:
+def predictions(
+    backbone: Backbone, split: Split, size: int, edits: Sequence[Edit] = (), label: str = "top-1"
+) -> Tensor:
     """Logits (N, classes) of a split under edits."""
     return torch.cat([backbone.run(x, edits, read=False)[0] for x, _ in batches(split, size, label)])
 
@@ -191,22 +196,22 @@ def _inside(boxes: Sequence[tuple[float, ...]], x: float, y: float) -> bool:
 
 def _entropy(value: Tensor, kind: Kind) -> Tensor:
     """Each picture's mean entropy, 1 for the uniform distribution: branches share over M, others over positions."""
-    rows = value.transpose(1, 2) if kind is Kind.BRANCH else value.flatten(1)[:, None] if kind is Kind.CONTEXT else value
+    rows = (
+        value.transpose(1, 2) if kind is Kind.BRANCH else value.flatten(1)[:, None] if kind is Kind.CONTEXT else value
+    )
     entropy = torch.special.entr(rows.double()).sum(-1) / math.log(rows.shape[-1])
     return entropy.mean(1)
 
 
-def _part(backbone: Backbone, key: str) -> Any:
+def _part(backbone: Backbone, key: str) -> Part:
     layer, _, rest = key.partition("/")
     block = backbone.blocks[layer]
     return block.parts[0] if rest in ("", "h", "w") else block.part(rest)
 
 
 def _kind(backbone: Backbone, key: str) -> Kind:
-    kind: Kind = _part(backbone, key).kind
-    return kind
+    return _part(backbone, key).kind
 
 
 def _role(backbone: Backbone, key: str) -> Role:
-    role: Role = _part(backbone, key).role
-    return role
+    return _part(backbone, key).role

@@ -17,7 +17,9 @@ from attnviz.training.data import Split, resized, training_batches
 from attnviz.training.recipe import Recipe, initialize, optimizers
 
 
-def train(model_id: str, recipe: Recipe, seed: int, data: tuple[Split, Split], run: Path, device: torch.device) -> nn.Module:
+def train(
+    model_id: str, recipe: Recipe, seed: int, data: tuple[Split, Split], run: Path, device: torch.device
+) -> nn.Module:
     """Train a network of the family from where it stands; returns the averaged weights in eval mode.
 
     ``run`` holds ``state.pt`` (rewritten whole after every epoch) and ``log.jsonl``. Every random
@@ -33,13 +35,19 @@ def train(model_id: str, recipe: Recipe, seed: int, data: tuple[Split, Split], r
     first = _resume(run / "state.pt", model, averaged, steppers, recipe, seed)
     for epoch in range(first, recipe.epochs):
         started = time.perf_counter()
-        loss = _epoch(model, averaged, steppers, recipe, epoch, seed, training, device, f"{model_id} {epoch + 1}/{recipe.epochs}")
+        loss = _epoch(
+            model, averaged, steppers, recipe, epoch, seed, training, device, f"{model_id} {epoch + 1}/{recipe.epochs}"
+        )
         line: dict[str, Any] = {"epoch": epoch + 1, "pixels": recipe.pixels(epoch), "loss": loss}
         line["rate"] = schedule(recipe, epoch + 1)
         line["seconds"] = time.perf_counter() - started
         if (epoch + 1) % 4 == 0 or epoch + 1 == recipe.epochs:
             line["top1"] = top1(averaged, validation, 128 if epoch + 1 < recipe.epochs else 208, device)
-        state = {"model": model.state_dict(), "averaged": averaged.state_dict(), "optimizers": [s.state_dict() for s in steppers]}
+        state = {
+            "model": model.state_dict(),
+            "averaged": averaged.state_dict(),
+            "optimizers": [s.state_dict() for s in steppers],
+        }
         _write(run / "state.pt", {**state, "epoch": epoch + 1, "recipe": recipe.as_dict(), "seed": seed})
         with (run / "log.jsonl").open("a") as log:
             log.write(json.dumps(line) + "\n")
@@ -77,7 +85,9 @@ def _epoch(
 ) -> float:
     model.train()
     steps = len(split) // recipe.batch
-    batches = training_batches(split, recipe.pixels(epoch), recipe.batch, recipe.augmentation, seed * 100_003 + epoch, device)
+    batches = training_batches(
+        split, recipe.pixels(epoch), recipe.batch, recipe.augmentation, seed * 100_003 + epoch, device
+    )
     losses = []
     for step, (images, labels) in enumerate(tqdm(batches, desc=label, total=steps, unit="batch", mininterval=5)):
         rate = schedule(recipe, epoch + (step + 1) / steps)

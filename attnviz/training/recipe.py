@@ -1,6 +1,6 @@
 """The one recipe of the family: what is the same for all ten networks."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -31,7 +31,7 @@ class Recipe:
     weight_decay: float = 5e-4
     label_smoothing: float = 0.1
     ema: float = 0.998
-    augmentation: Augmentation = Augmentation()
+    augmentation: Augmentation = field(default_factory=Augmentation)
 
     @property
     def epochs(self) -> int:
@@ -75,7 +75,7 @@ def optimizers(model: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
 
     Each group's ``initial_lr`` is what the schedule multiplies.
     """
-    from timm.optim import Muon
+    from timm.optim import Muon  # type: ignore[attr-defined]
 
     attention = _attention_modules(model)
     convolutions = [

@@ -92,7 +92,9 @@ def _fill(model: torch.nn.Module, model_id: str, state: dict[str, Tensor]) -> No
     missing = [name for name in missing if not name.endswith("num_batches_tracked")]
     if missing or unexpected:
         odd = ", ".join([*missing, *unexpected][:3])
-        raise ModelError(f"the weights of {model_id} do not fit its network ({odd}, ...): they belong to another version")
+        raise ModelError(
+            f"the weights of {model_id} do not fit its network ({odd}, ...): they belong to another version"
+        )
 
 
 def _weights(folder: Path, model_id: str) -> Path:

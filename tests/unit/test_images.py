@@ -4,7 +4,6 @@ import os
 import random
 import struct
 import tracemalloc
-import warnings
 import zlib
 from io import BytesIO
 from pathlib import Path
@@ -100,13 +99,12 @@ def refusal(source: Any, **options: Any) -> str:
 
 @pytest.fixture
 def undecodable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Decoding, or a warning, fails the test."""
+    """Decoding fails the test."""
 
     def load(self: Image.Image) -> None:
         pytest.fail("the pixels were decoded")
 
     monkeypatch.setattr(ImageFile.ImageFile, "load", load)
-    warnings.simplefilter("error")  # pytest restores the filters
 
 
 class TestSources:
@@ -256,6 +254,7 @@ class TestRefusedFiles:
         assert str(tmp_path) not in repr(caught.value.__cause__)
 
 
+@pytest.mark.filterwarnings("error")
 class TestSize:
     def test_one_pixel(self) -> None:
         assert values(load_picture(encoded(Image.new("RGB", (1, 1), (9, 8, 7))))) == [(9, 8, 7)]
@@ -316,11 +315,9 @@ class TestSize:
     @pytest.mark.parametrize("limit", [None, 3, 10**9])
     def test_pillows_own_limit_changes_nothing(self, monkeypatch: pytest.MonkeyPatch, limit: int | None) -> None:
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            for format_ in ("PNG", "JPEG", "WEBP", "GIF", "BMP"):
-                assert load_picture(encoded(noise(), format_)).size == (32, 32)
-            assert "the limit is 50,000,000" in refusal(huge(10000))
+        for format_ in ("PNG", "JPEG", "WEBP", "GIF", "BMP"):
+            assert load_picture(encoded(noise(), format_)).size == (32, 32)
+        assert "the limit is 50,000,000" in refusal(huge(10000))
         assert limit == Image.MAX_IMAGE_PIXELS
 
     def test_no_pixels(self) -> None:

@@ -208,7 +208,7 @@ def read(module: Mechanism, x: Tensor) -> tuple[Tensor, dict[str | None, Any]]:
 
 def applied(module: Mechanism, x: Tensor, attention: Mapping[str | None, Any]) -> Tensor:
     """The block's output from its input and its attention alone."""
-    return module.apply(x, attention)
+    return module.recompose(x, attention)
 
 
 def off_values(part: Part, *, block: bool) -> dict[str, float]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from attnviz.errors import OptionError
 from attnviz.mechanisms import BAM, CBAM, GC, SCSE, SK, Kind, Mechanism, Part
@@ -40,7 +40,7 @@ def rolled(value: Any, kind: Kind) -> Iterable[Any]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_apply_makes_the_output_from_what_the_points_gave(case: Case) -> None:
+def test_the_output_is_made_again_from_what_the_points_gave(case: Case) -> None:
     module, x = case.build(), case.input(2, PLANE)
     output, values = read(module, x)
     attention = {name: values[name] for name in touching(module)}
@@ -48,7 +48,7 @@ def test_apply_makes_the_output_from_what_the_points_gave(case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_apply_feels_every_part_that_touches(case: Case) -> None:
+def test_every_part_that_touches_is_felt(case: Case) -> None:
     module, x = case.build(), case.input(2, PLANE)
     output, values = read(module, x)
     parts = touching(module)
@@ -62,8 +62,8 @@ def test_apply_feels_every_part_that_touches(case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_a_hook_at_the_points_changes_the_output_as_apply_says(case: Case) -> None:
-    """Replacing a value on its way is the same as applying the replaced one."""
+def test_a_value_replaced_on_its_way_is_one_recomposed(case: Case) -> None:
+    """A hook at the points does what recomposing with the replaced value does."""
     module, x = case.build(), case.input(2, PLANE)
     _, values = read(module, x)
     parts = touching(module)
@@ -191,3 +191,14 @@ def test_an_unknown_part_is_refused_with_the_names_there_are(mechanism: type[Mec
     line = str(error.value)
     assert "\n" not in line
     assert all(repr(name) in line for name in ("nose", *(part.name for part in module.parts)))
+
+
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+def test_a_block_is_still_a_module(mechanism: type[Mechanism]) -> None:
+    """What torch calls on every module of a network finds no other meaning here."""
+    seen: list[nn.Module] = []
+    network = nn.Sequential(mechanism(32))
+    assert network.apply(seen.append) is network
+    assert len(seen) == len(list(network.modules()))
+    own = {name for name in vars(Mechanism) if not name.startswith("_")}
+    assert {name for name in own if hasattr(nn.Module, name)} <= {"forward"}

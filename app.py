@@ -1,0 +1,38 @@
+"""attnviz on a web page: python app.py, then open http://127.0.0.1:7860."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+# Set before Gradio is imported: it would call home.
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+
+
+def options(arguments: list[str] | None = None) -> argparse.Namespace:
+    """What the command line asks for."""
+    parser = argparse.ArgumentParser(description="See what a CNN's attention does to your picture.")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 for every one")
+    parser.add_argument("--port", type=int, default=7860, help="port to listen on")
+    parser.add_argument("--examples", type=Path, metavar="DIR", help="a folder of your own pictures, shown first")
+    return parser.parse_args(arguments)
+
+
+def main() -> int:
+    """Build the app and serve it until it is stopped."""
+    asked = options()
+    from attnviz import AttnvizError
+    from attnviz.ui.app import build, launch_options
+
+    try:
+        app = build(asked.examples)
+    except AttnvizError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    sys.stderr.write(f"attnviz is at http://{asked.host}:{asked.port}\n")
+    app.launch(server_name=asked.host, server_port=asked.port, **launch_options())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

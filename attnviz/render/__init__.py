@@ -1,0 +1,1 @@
+"""Records, maps and a picture as figures, colors and scales; no Gradio."""

@@ -1,0 +1,1 @@
+"""The pages: Gradio around canvases of our own. Nothing here imports torch."""

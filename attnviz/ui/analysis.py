@@ -1,0 +1,135 @@
+"""From a state to what is shown: the picture's explanation, from the shelf or from a pass."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from gradio.utils import get_upload_folder
+from PIL import Image
+
+from attnviz import Explanation, ModelCard, Picture, catalogue, explain, load
+from attnviz.errors import ModelError, OptionError, PictureError
+from attnviz.explanation import AttentionRecord
+from attnviz.images import load_picture
+from attnviz.ui import texts
+from attnviz.ui.examples import Example
+from attnviz.ui.state import State
+
+from .shelf import Shelf
+
+SHOWN = 1024  # pixels on the longer side of the picture that the page shows
+KEPT, SECONDS = 32, 3600.0
+_PREFERRED = ("volume", "spatial", "context", "coordinate", "affinity", "branch", "channel")
+
+
+@dataclass(frozen=True)
+class View:
+    """A state that was settled, its explanation, and the record that is chosen (None without attention)."""
+
+    state: State
+    name: str
+    explanation: Explanation
+    record: AttentionRecord | None
+
+    @property
+    def card(self) -> ModelCard:
+        card = self.explanation.backbone.card
+        assert card is not None
+        return card
+
+    @property
+    def block(self) -> tuple[AttentionRecord, ...]:
+        """The chosen block's records, one a part."""
+        chosen = self.record
+        if chosen is None:
+            return ()
+        return tuple(r for r in self.explanation.attention if (r.layer, r.call) == (chosen.layer, chosen.call))
+
+
+class Analyst:
+    """Explains pictures for pages and keeps the last explanations for an hour."""
+
+    def __init__(self, examples: list[Example]) -> None:
+        self.cards = {card.id: card for card in catalogue()}
+        if not self.cards:
+            raise ModelError(texts.NO_MODELS)
+        self.examples = {example.id: example for example in examples}
+        self._shelf: Shelf[Explanation] = Shelf(KEPT, SECONDS)
+
+    @property
+    def first(self) -> State:
+        """What a page shows before anyone has chosen."""
+        ids = list(self.cards)
+        with_attention = [id for id, card in self.cards.items() if card.mechanism]
+        model = "resnet18t-cbam" if "resnet18t-cbam" in ids else (with_attention or ids)[0]
+        return State(source=f"example:{next(iter(self.examples))}", model=model)
+
+    def view(self, state: State) -> View:
+        """Settle a state. Raises AttnvizError, in one line, for what is not there."""
+        if state.model not in self.cards:
+            raise OptionError(texts.BAD_REQUEST.format(what="model"))
+        classes = self.cards[state.model].classes
+        if state.target is not None and state.target >= len(classes):
+            raise OptionError(texts.BAD_REQUEST.format(what="class"))
+        path, name = self._picture(state.source)
+        explanation = self._explanation(state, path)
+        record = _choose(explanation.attention, state.layer, state.part)
+        if record is not None:
+            state = replace(state, layer=record.layer, part=record.part)
+        return View(state, name, explanation, record)
+
+    def _picture(self, source: str) -> tuple[Path, str]:
+        kind, _, rest = source.partition(":")
+        if kind == "example" and rest in self.examples:
+            return self.examples[rest].path, self.examples[rest].label
+        path = Path(rest)
+        if kind != "upload" or not path.resolve().is_relative_to(Path(get_upload_folder()).resolve()):
+            raise OptionError(texts.BAD_REQUEST.format(what="picture"))
+        return path, path.name
+
+    def _explanation(self, state: State, path: Path) -> Explanation:
+        key = (state.source, state.model, state.target)
+        if (kept := self._shelf.get(key)) is not None:
+            return kept
+        backbone = load(state.model)
+        sibling = self._shelf.find(lambda other: isinstance(other, tuple) and other[:2] == key[:2])
+        if sibling is not None:
+            explanation = replace(explain(backbone, sibling.input, state.target), picture=sibling.picture)
+        else:
+            if state.source.startswith("upload:") and not path.exists():
+                raise PictureError(texts.GONE)
+            explanation = _lighter(explain(backbone, path, state.target))
+        self._shelf.put(key, explanation)
+        return explanation
+
+
+def shown(path: Path, size: int) -> Image.Image:
+    """A picture reduced to ``size`` pixels on its longer side."""
+    image = load_picture(path)
+    image.thumbnail((size, size), Image.Resampling.BICUBIC)
+    return image
+
+
+def _lighter(explanation: Explanation) -> Explanation:
+    """The explanation with its picture reduced to what a page shows: the whole one may take 150 MB."""
+    picture = explanation.picture
+    assert picture is not None
+    small = picture.original.copy()
+    small.thumbnail((SHOWN, SHOWN), Image.Resampling.BICUBIC)
+    x, y = small.width / picture.original.width, small.height / picture.original.height
+    left, top, right, bottom = picture.box
+    box = (left * x, top * y, right * x, bottom * y)
+    return replace(explanation, picture=Picture(small, picture.seen, box))
+
+
+def _choose(records: tuple[AttentionRecord, ...], layer: str | None, part: str | None) -> AttentionRecord | None:
+    """The record of a layer and part; where another model has no such layer, one about as deep as the page's first."""
+    if not records:
+        return None
+    layers = list(dict.fromkeys(record.layer for record in records))
+    if layer not in layers:
+        near = [name for name in layers if layer and name.split(".")[0] == layer.split(".")[0]]
+        layer = near[-1] if near else layers[max(0, -(-3 * len(layers) // 4) - 1)]
+        part = None
+    block = [record for record in records if record.layer == layer]
+    named = [record for record in block if part is not None and record.part == part]
+    return (named or sorted(block, key=lambda record: _PREFERRED.index(record.kind)))[0]

@@ -1,0 +1,40 @@
+"""The app: one shell, a tab for each page."""
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from attnviz.ui import texts
+from attnviz.ui.analysis import Analyst
+from attnviz.ui.examples import examples
+from attnviz.ui.pages.inspect import Inspect
+from attnviz.ui.theme import head, theme
+
+HOUR = 3600
+MAX_FILE = "20mb"
+
+
+def build(examples_folder: Path | None = None) -> gr.Blocks:
+    """The whole app, with its first view computed. Raises AttnvizError where something it needs is missing."""
+    analyst = Analyst(examples(examples_folder))
+    with gr.Blocks(title=f"{texts.APP}: {texts.TAGLINE}", fill_width=True, delete_cache=(HOUR, HOUR)) as blocks:
+        gr.HTML(f'<header class="av-brand"><h1>{texts.APP}</h1></header>', padding=False, apply_default_css=False)
+        with gr.Tabs(), gr.Tab(texts.TABS["inspect"], id="inspect"):
+            Inspect(analyst)
+    # A class of thirty clicks at once.
+    return blocks.queue(max_size=64)
+
+
+def launch_options() -> dict[str, Any]:
+    """How the app is launched, whatever its address."""
+    return {
+        "theme": theme(),
+        "head": head(),
+        "ssr_mode": False,
+        "show_error": False,
+        "max_file_size": MAX_FILE,
+        "footer_links": [],
+        "run_history": False,
+        "quiet": True,
+    }

@@ -1,0 +1,173 @@
+"""The chosen block's own numbers, kind by kind, and its formula."""
+
+import re
+from typing import Any
+
+import numpy as np
+from latex2mathml.converter import convert
+
+from attnviz.capture import AffinityMap
+from attnviz.errors import OptionError
+from attnviz.explanation import AttentionRecord
+from attnviz.ui import texts
+from attnviz.ui.analysis import View
+from attnviz.ui.payloads import Array, Payload, number, packed, percent, title
+
+BINS = 40
+
+
+def channels(view: View) -> Payload | None:
+    """Bars: the chosen part's channels, or those of the block's channel part beside a spatial one."""
+    record = view.record
+    if record is None:
+        return None
+    if record.kind not in ("channel", "volume", "coordinate"):
+        others = [other for other in view.block if other.kind == "channel"]
+        if record.kind not in ("spatial", "context") or not others:
+            return None
+        record = others[0]
+    values = _per_channel(record)
+    mean = texts.CHANNELS_MEAN if record.kind != "channel" else None
+    where = " · ".join(filter(None, (record.layer, record.part, mean, f"{len(values)} channels")))
+    return {
+        "layer": record.layer,
+        "part": record.part,
+        "title": title(record),
+        "caption": where,
+        "role": str(record.role),
+        "values": packed(values),
+        "maps": record is view.record and record.kind != "channel",
+        "words": _channel_words(values, record.role),
+    }
+
+
+def _per_channel(record: AttentionRecord) -> Array:
+    values: Any = record.values
+    if record.kind == "channel":
+        return np.asarray(values.numpy())
+    if record.kind == "volume":
+        return np.asarray(values.numpy().mean((1, 2)))
+    return np.asarray(values.h.numpy().mean(1) * values.w.numpy().mean(1))
+
+
+def _channel_words(values: Array, role: str) -> str:
+    if role != "gate":
+        return texts.SIGNED.format(
+            count=int((values > 0).sum()),
+            all=len(values),
+            low=number(values.min()),
+            high=number(values.max()),
+            mean=number(values.mean()),
+        )
+    half = (values >= 0.4) & (values <= 0.6)
+    open_, shut = int((values > 0.9).sum()), int((values < 0.1).sum())
+    words = texts.GATES_HALF.format(
+        count=int(half.sum()), all=len(values), percent=percent(half.mean()), mean=number(values.mean())
+    )
+    return words + " " + texts.GATES_ENDS.format(open=open_, shut=shut)
+
+
+def spread(view: View) -> Payload | None:
+    """How the values of a map are spread: a histogram and a sentence."""
+    record = view.record
+    if record is None or record.kind not in ("spatial", "context", "volume"):
+        return None
+    values = np.asarray(record.values.numpy()).ravel()  # type: ignore[union-attr]
+    gate = record.role == "gate"
+    low, high = (0.0, 1.0) if gate else (float(values.min()), float(values.max()))
+    counts, _ = np.histogram(values, BINS, (low, high if high > low else low + 1))
+    where = " · ".join(filter(None, (record.layer, record.part, f"{len(values):,} values")))
+    return {
+        "title": texts.SPREAD_TITLE.format(title=title(record)),
+        "caption": where,
+        "counts": counts.tolist(),
+        "low": low,
+        "high": high,
+        "facts": {"min": float(values.min()), "mean": float(values.mean()), "max": float(values.max())},
+        "words": _spread_words(values, record.role),
+    }
+
+
+def _spread_words(values: Array, role: str) -> str:
+    if role == "gate":
+        half = percent(((values >= 0.4) & (values <= 0.6)).mean())
+        return texts.SPREAD_GATE.format(
+            half=half, open=percent((values > 0.9).mean()), shut=percent((values < 0.1).mean())
+        )
+    if role != "distribution":
+        return texts.SPREAD_SIGNED.format(positive=percent((values > 0).mean()))
+    strongest = np.sort(values)[::-1][: max(1, round(len(values) / 10))]
+    return texts.SPREAD_SHARE.format(entropy=percent(entropy(values)), top=percent(strongest.sum()))
+
+
+def entropy(shares: Array) -> float:
+    """The entropy of shares that sum to 1, as a share of the uniform one's."""
+    p = shares[shares > 0].astype(np.float64)
+    return float(-(p * np.log(p)).sum() / np.log(shares.size)) if shares.size > 1 else 1.0
+
+
+def branches(view: View) -> Payload | None:
+    """The branches' shares of each channel, (M, C)."""
+    record = view.record
+    if record is None or record.kind != "branch":
+        return None
+    values = record.values.numpy()  # type: ignore[union-attr]
+    names = []
+    for m in range(len(values)):
+        window = texts.BRANCHES["window"].format(size=3 + 2 * m) if record.mechanism == "SK" else None
+        names.append(" · ".join(filter(None, (texts.BRANCHES["branch"].format(branch=m + 1), window))))
+    return {
+        "title": title(record),
+        "caption": f"{record.layer} · {values.shape[1]} channels",
+        "values": packed(values),
+        "mean": packed(values.mean(1)),
+        "names": names,
+    }
+
+
+def affinity(view: View) -> Payload | None:
+    """The pinned query's row, from the kept record."""
+    record = view.record
+    if record is None or not isinstance(record.values, AffinityMap):
+        return None
+    values = record.values
+    query = view.state.query or _start(view, values)
+    if len(query) != len(values.query_grid) or not all(i < n for i, n in zip(query, values.query_grid, strict=True)):
+        if view.state.query is None:
+            raise OptionError(texts.BAD_REQUEST.format(what="query"))
+        query = _start(view, values)
+    return {
+        "layer": record.layer,
+        "role": str(record.role),
+        "query": list(query),
+        "queries": list(values.query_grid),
+        "row": packed(values.row(query).numpy()),
+        "caption": f"{record.layer} · {' × '.join(map(str, (len(values.theta), len(values.phi))))}",
+    }
+
+
+def _start(view: View, values: AffinityMap) -> tuple[int, ...]:
+    """The query that a page starts from: where Grad-CAM is strongest."""
+    if view.explanation.cam is None:
+        return tuple(n // 2 for n in values.query_grid)
+    signed = view.explanation.cam.signed.numpy()
+    peak = np.unravel_index(int(signed.argmax()), signed.shape)
+    return tuple(int((i + 0.5) * n / m) for i, n, m in zip(peak, values.query_grid, signed.shape, strict=True))
+
+
+def formula(view: View) -> Payload | None:
+    """The block's formula as MathML, line by line, its source, and what its picture means."""
+    record = view.record
+    if record is None:
+        return None
+    block = view.explanation.backbone.blocks[record.layer]
+    lines = re.split(r",\s*\\quad\s*", block.formula)
+    by_role = texts.NOT_BY_ROLE.get(record.role)
+    return {
+        "title": block.label,
+        "lines": [convert(line, display="block") for line in lines],
+        "citation": block.citation,
+        "paper": f"https://arxiv.org/abs/{block.paper}",
+        "sees": texts.SEES[record.kind, record.role],
+        "not": by_role if by_role and record.kind != "affinity" else texts.DOES_NOT_MEAN[record.kind],
+    }

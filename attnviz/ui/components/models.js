@@ -1,0 +1,16 @@
+const av = window.attnviz;
+const [select, caption] = [element.querySelector("select"), element.querySelector(".caption")];
+
+element.querySelector("h2").textContent = props.words.heading;
+for (const { id, name } of props.choices) select.append(av.node("option", { value: id, text: name }));
+
+function show() {
+  select.value = props.value;
+  caption.textContent = props.choices.find(({ id }) => id === props.value)?.caption ?? "";
+}
+
+select.addEventListener("change", () => av.send(trigger, { model: select.value, query: null }));
+watch("value", show);
+show();
+// A refused request leaves the model as it was.
+av.on("busy", element, (busy) => busy || show());

@@ -1,0 +1,75 @@
+const av = window.attnviz;
+const words = props.words;
+const at = (selector) => element.querySelector(selector);
+const [image, file, list, drop] = [at(".drop img"), at("input"), at(".examples"), at(".drop")];
+
+at("h2").textContent = words.heading;
+at("h3").textContent = words.examples;
+at(".hint span").textContent = words.hint;
+at(".hint button").textContent = words.choose;
+at(".kept").textContent = words.kept;
+
+for (const example of props.examples) {
+  const button = av.node("button", { type: "button", "data-source": example.source, "aria-pressed": "false" },
+    av.node("img", { src: example.thumb, alt: "" }),
+    av.node("span", { class: "name", text: example.label }),
+    av.node("span", { class: "origin", text: words[example.origin] }));
+  button.addEventListener("click", () => choose(example.source));
+  list.append(av.node("li", {}, button));
+}
+
+// Another picture is another question: its own prediction is explained, from its own strongest place.
+const choose = (source) => av.send(trigger, { source, target: null, query: null });
+
+async function bring(chosen) {
+  if (!chosen) return;
+  const before = at(".hint span").textContent;
+  at(".hint span").textContent = words.uploading;
+  av.put("busy", true);
+  try {
+    const { path } = await upload(chosen);
+    choose(`upload:${path}`);
+  } catch (error) {
+    av.settle();
+    av.put("notice", av.fill(words.refused, { why: error instanceof Error ? error.message : String(error) }));
+  }
+  at(".hint span").textContent = before;
+}
+
+at(".hint button").addEventListener("click", () => file.click());
+file.addEventListener("change", () => {
+  bring(file.files[0]);
+  file.value = "";
+});
+element.addEventListener("dragover", (event) => {
+  event.preventDefault();
+  drop.classList.add("over");
+});
+element.addEventListener("dragleave", () => drop.classList.remove("over"));
+element.addEventListener("drop", (event) => {
+  event.preventDefault();
+  drop.classList.remove("over");
+  bring(event.dataTransfer.files[0]);
+});
+const paste = (event) => {
+  if (!element.isConnected) document.removeEventListener("paste", paste);
+  else if (event.clipboardData?.files.length) bring(event.clipboardData.files[0]);
+};
+document.addEventListener("paste", paste);
+
+async function show() {
+  const value = props.value;
+  if (!value) return;
+  image.src = value.src;
+  image.alt = av.fill(words.alt, { name: value.name });
+  for (const button of list.querySelectorAll("button")) {
+    button.setAttribute("aria-pressed", String(button.dataset.source === value.source));
+  }
+  const [large, small] = [new Image(), new Image()];
+  [large.src, small.src] = [value.src, value.thumb];
+  await Promise.all([large.decode(), small.decode()]);
+  if (props.value.src === value.src) av.put("picture", { ...value, large, small });
+}
+
+watch("value", show);
+show();

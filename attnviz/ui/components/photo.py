@@ -1,0 +1,19 @@
+"""The photo: what is shown, how to bring another, and examples to choose."""
+
+from attnviz.ui import texts
+from attnviz.ui.components.base import Component
+
+
+class Photo(Component):
+    """Value: ``payloads.picture``. Prop ``examples``: [{"source", "label", "origin", "thumb"}]."""
+
+    words = texts.PHOTO
+    template = """
+    <section class="av-card av-photo">
+      <h2></h2>
+      <div class="drop"><img alt=""></div>
+      <p class="hint"><span></span> <button type="button" class="av-link"></button>. <span class="kept"></span></p>
+      <input type="file" accept="image/*" hidden>
+      <h3></h3>
+      <ul class="examples"></ul>
+    </section>"""

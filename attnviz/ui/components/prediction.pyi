@@ -1,0 +1,24 @@
+"""The prediction: every class with its probability; choosing one chooses what Grad-CAM explains."""
+
+from attnviz.ui import texts
+from attnviz.ui.components.base import Component
+
+from gradio.events import Dependency
+
+class Prediction(Component):
+    """Value: ``payloads.prediction``."""
+
+    words = texts.PREDICTION
+    template = """
+    <section class="av-card av-prediction">
+      <h2></h2>
+      <div class="top" role="group"></div>
+      <p class="certainty"></p>
+      <p class="more"></p>
+      <div class="rest" role="group"></div>
+    </section>"""
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from gradio.blocks import Block
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component

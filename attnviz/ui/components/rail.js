@@ -1,0 +1,131 @@
+const av = window.attnviz;
+const words = props.words;
+const at = (selector) => element.querySelector(selector);
+const [blocks, parts] = [at(".blocks"), at(".parts")];
+let chosen = { layer: null, part: null };
+
+at("h2").textContent = words.heading;
+blocks.setAttribute("aria-label", words.heading);
+
+const items = () => [...blocks.querySelectorAll("[role=option]")];
+const short = (layer) => layer.replace(/\.attention$/, "");
+
+function build(item) {
+  if (item.kind === "tick") {
+    const text = av.fill(words.tick, { layer: item.layer });
+    return av.node("span", { class: "tick", role: "presentation", title: text }, av.node("span", { text: item.layer }));
+  }
+  const [rows, columns] = item.grid;
+  const values = { ...item, rows, columns };
+  const option = av.node("div", {
+    class: "block", role: "option", tabindex: -1, "data-layer": item.layer, "aria-label": av.fill(words.block, values),
+  }, av.node("canvas", { "aria-hidden": "true" }),
+  av.node("b", { text: short(item.layer) }),
+  av.node("span", { text: av.fill(words.size, values) }));
+  option.addEventListener("click", () => choose(item.layer, null));
+  option.map = av.unpack(item.thumb);
+  return option;
+}
+
+function choose(layer, part, focus = false) {
+  mark({ layer, part });
+  if (focus) items().find((option) => option.dataset.layer === layer)?.focus();
+  av.send(trigger, { layer, part, query: null });
+}
+
+function mark(next) {
+  chosen = next;
+  for (const option of items()) {
+    const selected = option.dataset.layer === chosen.layer;
+    option.setAttribute("aria-selected", String(selected));
+    option.tabIndex = selected ? 0 : -1;
+    if (selected) {
+      const [left, right] = [option.offsetLeft, option.offsetLeft + option.offsetWidth];
+      if (left < blocks.scrollLeft) blocks.scrollLeft = left - 12;
+      else if (right > blocks.scrollLeft + blocks.clientWidth) blocks.scrollLeft = right - blocks.clientWidth + 12;
+    }
+  }
+}
+
+function showParts(item) {
+  const several = (item?.parts.length ?? 0) > 1;
+  parts.replaceChildren();
+  if (!several) return;
+  const group = av.node("div", { class: "av-switch", role: "radiogroup", "aria-label": words.part });
+  for (const { name, label } of item.parts) {
+    const on = name === props.value.part;
+    const button = av.node("button", {
+      type: "button", role: "radio", "data-part": name, "aria-checked": String(on), tabindex: on ? 0 : -1, text: label,
+    });
+    button.addEventListener("click", () => choose(item.layer, name));
+    group.append(button);
+  }
+  group.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    const buttons = [...group.children];
+    buttons[(buttons.indexOf(document.activeElement) + step + buttons.length) % buttons.length].click();
+  });
+  parts.append(av.node("span", { text: words.part }), group);
+}
+
+function draw() {
+  const picture = av.get("picture");
+  if (!picture) return;
+  for (const option of items()) {
+    const canvas = option.querySelector("canvas");
+    const width = canvas.clientWidth;
+    if (!width) continue;
+    const height = Math.round(width * Math.min(Math.max(picture.height / picture.width, 0.6), 1.4));
+    canvas.style.height = `${height}px`;
+    const pen = av.context(canvas, width, height);
+    pen.drawImage(picture.small, 0, 0, width, height);
+    const { data, shape: [h, w], min, max } = option.map;
+    const [left, top, right, bottom] = picture.box;
+    const box = [left * width, top * height, (right - left) * width, (bottom - top) * height];
+    const signed = min < 0;
+    const reach = Math.max(-min, max);
+    const { map = "viridis", smooth = true } = av.get("view") ?? {};
+    const [low, high, lut] = signed ? [-reach, reach, av.luts.diverging] : [min, max, av.luts[map]];
+    av.overlay(pen, { data, h, w }, box, { low, high, lut, smooth, alpha: 0.7 });
+  }
+}
+
+let built = null;
+function show() {
+  const value = props.value;
+  if (!value) return;
+  const layers = JSON.stringify(value.items);
+  const focused = element.contains(document.activeElement) ? document.activeElement : null;
+  const inParts = focused && parts.contains(focused);
+  if (layers !== built) {
+    blocks.replaceChildren(...value.items.map(build));
+    if (!items().length) blocks.append(av.node("p", { class: "none", text: words.none }));
+    built = layers;
+  }
+  mark({ layer: value.layer, part: value.part });
+  showParts(value.items.find(({ layer }) => layer === value.layer));
+  if (inParts) parts.querySelector("[aria-checked=true]")?.focus();
+  else if (focused && !focused.isConnected) items().find((option) => option.tabIndex === 0)?.focus();
+  draw();
+}
+
+blocks.addEventListener("keydown", (event) => {
+  const list = items();
+  const now = list.findIndex((option) => option.dataset.layer === chosen.layer);
+  const last = list.length - 1;
+  const next = { ArrowRight: now + 1, ArrowDown: now + 1, ArrowLeft: now - 1, ArrowUp: now - 1, Home: 0, End: last }[event.key];
+  if (next === undefined || !list.length) return;
+  event.preventDefault();
+  const layer = list[Math.min(Math.max(next, 0), last)].dataset.layer;
+  if (layer !== chosen.layer) choose(layer, null, true);
+});
+
+watch("value", show);
+av.follow(blocks, draw);
+av.on("picture", element, draw);
+av.on("view", element, draw);
+// A refused request leaves the choice as it was.
+av.on("busy", element, (busy) => busy || (props.value && mark(props.value)));
+show();

@@ -1,0 +1,23 @@
+"""How a map's values spread: a histogram and a sentence."""
+
+from attnviz.ui import texts
+from attnviz.ui.components.base import Component
+
+from gradio.events import Dependency
+
+class Spread(Component):
+    """Value: ``blockviews.spread``, or None to show nothing."""
+
+    words = texts.SPREAD
+    template = """
+    <section class="av-card av-spread" hidden>
+      <header><h2></h2><span class="caption"></span></header>
+      <canvas tabindex="0" role="application"></canvas>
+      <p class="readout" aria-live="polite"></p>
+      <p class="words"></p>
+    </section>"""
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from gradio.blocks import Block
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component

@@ -1,0 +1,66 @@
+const av = window.attnviz;
+const words = props.words;
+const bar = element.querySelector(".av-viewbar");
+const view = { strength: 0.65, map: props.maps[0], scale: "own", smooth: true, ...av.get("view") };
+
+bar.setAttribute("aria-label", words.label);
+
+function change(patch) {
+  Object.assign(view, patch);
+  av.put("view", { ...view });
+}
+
+function choice(label, name, options) {
+  const group = av.node("div", { class: "av-switch", role: "radiogroup", "aria-label": label });
+  const mark = () => {
+    for (const button of group.children) {
+      const chosen = button.dataset.value === String(view[name]);
+      button.setAttribute("aria-checked", String(chosen));
+      button.tabIndex = chosen ? 0 : -1;
+    }
+  };
+  for (const [value, text] of options) {
+    const button = av.node("button", { type: "button", role: "radio", "data-value": String(value), text });
+    button.addEventListener("click", () => {
+      change({ [name]: value });
+      mark();
+    });
+    group.append(button);
+  }
+  group.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    const shown = [...group.children].filter((button) => !button.hidden);
+    if (!step) return;
+    event.preventDefault();
+    const next = shown[(shown.indexOf(document.activeElement) + step + shown.length) % shown.length];
+    next.click();
+    next.focus();
+  });
+  mark();
+  return av.node("div", { class: "choice", "data-name": name }, av.node("span", { text: label }), group);
+}
+
+const range = av.node("input", { type: "range", min: 0, max: 100, value: 100 * view.strength, "aria-label": words.strength });
+const percent = av.node("output", { text: `${range.value}%` });
+range.addEventListener("input", () => {
+  percent.textContent = `${range.value}%`;
+  change({ strength: range.value / 100 });
+});
+
+const scale = choice(words.scale, "scale", [["own", words.own], ["absolute", words.absolute]]);
+bar.append(
+  av.node("div", { class: "choice" }, av.node("span", { text: words.strength }), range, percent),
+  choice(words.colors, "map", props.maps.map((name) => [name, name])),
+  choice(words.grid, "smooth", [[true, words.smooth], [false, words.native]]),
+  scale,
+);
+
+// Only gates have a scale of their own: 0 to 1.
+av.on("gate", element, (gate) => { scale.style.visibility = gate ? "visible" : "hidden"; });
+let waiting = 0;
+av.on("busy", element, (busy) => {
+  clearTimeout(waiting);
+  if (busy) waiting = setTimeout(() => element.classList.add("busy"), 180);
+  else element.classList.remove("busy");
+});
+change({});

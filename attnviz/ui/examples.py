@@ -1,0 +1,65 @@
+"""The pictures that can be chosen: drawn ones of ours, photos inside installed packages, a lecturer's own."""
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from attnviz.errors import AttnvizError
+from attnviz.images import load_picture
+from attnviz.ui import texts
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
+PACKAGED = ("tower.jpg", "cheetah.jpg", "lion.jpg")
+LIMIT = 24
+
+
+@dataclass(frozen=True)
+class Example:
+    """One picture: its name in a state, what it is called, where it lies, and how it came to be."""
+
+    id: str
+    label: str
+    path: Path
+    origin: str  # "drawn", "package" or "own"
+
+
+def examples(folder: Path | None = None) -> list[Example]:
+    """Those of a lecturer's folder first, then drawn scenes, then photos of installed packages."""
+    own = _own(folder) if folder else []
+    return [*own, *_drawn(), *_packaged()][:LIMIT]
+
+
+def _drawn() -> list[Example]:
+    from attnviz.zoo import assets
+
+    folder = assets() / "examples"
+    return [Example(f"drawn-{p.stem}", _title(p), p, "drawn") for p in sorted(folder.glob("*.jpg"))]
+
+
+def _packaged() -> list[Example]:
+    """Photos inside the installed Gradio, read from there; those that a version lacks are left out."""
+    spec = find_spec("gradio")
+    if spec is None or spec.origin is None:
+        return []
+    folder = Path(spec.origin).parent / "media_assets" / "images"
+    paths = [folder / name for name in PACKAGED]
+    return [
+        Example(f"package-{p.stem}", texts.EXAMPLE_NAMES.get(p.stem, _title(p)), p, "package")
+        for p in paths
+        if p.is_file()
+    ]
+
+
+def _own(folder: Path) -> list[Example]:
+    if not folder.is_dir():
+        raise AttnvizError(f"--examples {folder}: there is no such folder")
+    found = []
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in SUFFIXES:
+            load_picture(path)  # a picture that cannot be read is told at the start, not in the lecture
+            found.append(Example(f"own-{path.stem}", _title(path), path, "own"))
+    return found
+
+
+def _title(path: Path) -> str:
+    return path.stem.replace("-", " ").replace("_", " ").capitalize()

@@ -1,0 +1,1 @@
+"""One file a page: its layout, and what its events bring."""

@@ -1,0 +1,141 @@
+"""Inspect: a picture, what each attention block did to it, and Grad-CAM for a class."""
+
+import itertools
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+
+from attnviz.errors import AttnvizError
+from attnviz.ui import blockviews, payloads, texts
+from attnviz.ui.analysis import Analyst, View, shown
+from attnviz.ui.components.affinity import Affinity
+from attnviz.ui.components.base import Component
+from attnviz.ui.components.branches import Branches
+from attnviz.ui.components.channels import Channels
+from attnviz.ui.components.formula import Formula
+from attnviz.ui.components.map_view import MapView
+from attnviz.ui.components.models import Models
+from attnviz.ui.components.notice import Notice
+from attnviz.ui.components.photo import Photo
+from attnviz.ui.components.prediction import Prediction
+from attnviz.ui.components.rail import Rail
+from attnviz.ui.components.spread import Spread
+from attnviz.ui.components.viewbar import ViewBar
+from attnviz.ui.state import State, change
+
+Make = Callable[[View], Any]
+
+BLOCK: dict[str, Make] = {
+    "rail": payloads.rail,
+    "attention": payloads.attention,
+    "channels": blockviews.channels,
+    "spread": blockviews.spread,
+    "branches": blockviews.branches,
+    "affinity": blockviews.affinity,
+    "formula": blockviews.formula,
+}
+CLASS: dict[str, Make] = {"prediction": payloads.prediction, "cam": payloads.cam}
+MODEL: dict[str, Make] = {"models": lambda view: view.state.model, **CLASS, **BLOCK}
+SHOWS: dict[str, dict[str, Make]] = {
+    "source": {"photo": payloads.picture, **MODEL},
+    "model": MODEL,
+    "target": CLASS,
+    "layer": BLOCK,
+    "part": BLOCK,
+    "query": {"affinity": blockviews.affinity},
+}
+ASKS = ("photo", "models", "prediction", "rail", "attention")
+
+
+class Inspect:
+    """The page: built once, inside a ``gr.Blocks``."""
+
+    def __init__(self, analyst: Analyst) -> None:
+        self._analyst = analyst
+        self._serial = itertools.count(1)
+        self._first = analyst.first
+        view = analyst.view(self._first)
+        self._parts = self._layout({name: make(view) for name, make in SHOWS["source"].items()}, view.state)
+        for name in ASKS:
+            self._listen(name)
+
+    def _layout(self, value: dict[str, Any], state: State) -> dict[str, Component]:
+        parts: dict[str, Component] = {}
+        with gr.Row(elem_classes="av-page"):
+            with gr.Column():
+                parts["photo"] = Photo(value["photo"], examples=self._thumbs())
+                parts["notice"] = Notice(self._notice("", state))
+                parts["models"] = Models(value["models"], choices=payloads.model_choices(self._analyst.cards))
+                parts["prediction"] = Prediction(value["prediction"])
+            with gr.Column():
+                with gr.Row(elem_classes="av-maps"):
+                    ViewBar()
+                    parts["attention"] = MapView(value["attention"], side="attention", elem_id="attention")
+                    parts["cam"] = MapView(value["cam"], side="cam", elem_id="cam")
+                parts["rail"] = Rail(value["rail"])
+                with gr.Row(elem_classes="av-below"):
+                    with gr.Column():
+                        for name, made in {
+                            "affinity": Affinity,
+                            "branches": Branches,
+                            "channels": Channels,
+                            "spread": Spread,
+                        }.items():
+                            parts[name] = made(value[name])
+                    with gr.Column():
+                        parts["formula"] = Formula(value["formula"])
+        return parts
+
+    def _thumbs(self) -> list[dict[str, str]]:
+        return [
+            {
+                "source": f"example:{example.id}",
+                "label": example.label,
+                "origin": example.origin,
+                "thumb": payloads.data_url(shown(example.path, 128)),
+            }
+            for example in self._analyst.examples.values()
+        ]
+
+    def _listen(self, name: str) -> None:
+        """A component's request: what comes back depends on which field of the state it changes."""
+        answers = list(self._parts.values())
+
+        def answer(event: gr.EventData) -> list[Any]:
+            made = self._answer(event._data)
+            return [made.get(part, gr.skip()) for part in self._parts]
+
+        self._parts[name].select(
+            answer,
+            inputs=None,
+            outputs=answers,
+            concurrency_id="model",
+            concurrency_limit=1,
+            trigger_mode="always_last",
+            show_progress="hidden",
+            api_visibility="private",
+        )
+
+    def _answer(self, data: Any) -> dict[str, Any]:
+        """New values by component; for a refusal one line, and everything else stays."""
+        try:
+            field = change(data)
+            view = self._analyst.view(State.read(data, self._first))
+            made = {name: make(view) for name, make in SHOWS[field].items()}
+        except AttnvizError as error:
+            return {"notice": self._notice(_sentence(error), None)}
+        except Exception:
+            logging.getLogger(__name__).exception("a request failed")
+            return {"notice": self._notice(texts.WENT_WRONG, None)}
+        return made | {"notice": self._notice("", view.state)}
+
+    def _notice(self, text: str, state: State | None) -> dict[str, Any]:
+        # The number makes every answer a new value: the page counts on hearing of each.
+        return {"text": text, "state": state.payload() if state else None, "serial": next(self._serial)}
+
+
+def _sentence(error: AttnvizError) -> str:
+    line = str(error)
+    return line[:1].upper() + line[1:] + ("" if line.endswith(".") else ".")

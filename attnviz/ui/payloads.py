@@ -1,0 +1,266 @@
+"""From an explanation to what components take: small, JSON-able, numbers as they are in the tensors."""
+
+import base64
+from io import BytesIO
+from math import gcd
+from typing import Any, SupportsFloat
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from attnviz.backbones.card import ModelCard
+from attnviz.capture import AffinityMap
+from attnviz.ui import texts
+from attnviz.ui.analysis import View
+
+Array = NDArray[Any]
+Payload = dict[str, Any]
+
+
+def packed(values: Array, *, bits: int = 32) -> Payload:
+    """An array for a script: float32 as it is, or 8 bits over its range; little-endian, base64."""
+    values = np.ascontiguousarray(values, dtype="<f4")
+    low, high = float(values.min()), float(values.max())
+    raw = values
+    if bits == 8:
+        scale = 255 / (high - low) if high > low else 0.0
+        raw = np.rint((values.astype(np.float64) - low) * scale).astype(np.uint8)
+    data = base64.b64encode(raw.tobytes()).decode()
+    return {"shape": list(values.shape), "data": data, "bits": bits, "min": low, "max": high}
+
+
+def data_url(image: Image.Image, quality: int = 88) -> str:
+    """A picture as a JPEG in a data: URL."""
+    file = BytesIO()
+    image.save(file, "JPEG", quality=quality)
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def number(value: SupportsFloat) -> str:
+    """A number for people: three significant digits."""
+    return f"{float(value):.3g}".replace("-", "−")
+
+
+def percent(share: SupportsFloat) -> str:
+    """A share for people; never rounded to all or nothing."""
+    value = 100 * float(share)
+    if 0 < value < 0.1:
+        return "under 0.1%"
+    if 99.9 < value < 100:
+        return "over 99.9%"
+    return f"{value:.1f}%"
+
+
+def picture(view: View) -> Payload:
+    """The picture as the page shows it, and the region of it that the network saw."""
+    shown = view.explanation.picture
+    assert shown is not None
+    small = shown.original.copy()
+    small.thumbnail((160, 160), Image.Resampling.BICUBIC)
+    left, top, right, bottom = shown.box
+    width, height = shown.original.size
+    return {
+        "src": data_url(shown.original),
+        "thumb": data_url(small),
+        "width": width,
+        "height": height,
+        "box": [left / width, top / height, right / width, bottom / height],
+        "name": view.name,
+        "source": view.state.source,
+    }
+
+
+def model_choices(cards: dict[str, ModelCard]) -> list[Payload]:
+    """Every model's id, name and one-line caption."""
+    return [{"id": card.id, "name": model_name(card), "caption": _model_caption(card)} for card in cards.values()]
+
+
+def model_name(card: ModelCard) -> str:
+    """A model's name for people."""
+    return texts.MODEL_NAME.format(mechanism=card.mechanism) if card.mechanism else texts.MODEL_PLAIN
+
+
+def _model_caption(card: ModelCard) -> str:
+    low, high = card.top1_interval
+    return texts.MODEL_CAPTION.format(
+        availability=card.availability.capitalize(),
+        params=f"{card.params / 1e6:.2f} M",
+        top1=percent(card.top1),
+        low=percent(low),
+        high=percent(high),
+        dataset=card.dataset.split(" (")[0],
+    )
+
+
+def prediction(view: View) -> Payload:
+    """Every class with its probability, the first five on top, and how far to trust the first."""
+    explanation = view.explanation
+    ranked = explanation.top(len(view.card.classes))
+    classes = [{"index": i, "label": label, "value": p, "percent": percent(p)} for i, label, p in ranked]
+    return {
+        "top": classes[:5],
+        "rest": classes[5:],
+        "target": explanation.target,
+        "certainty": certainty(view.card, ranked[0][2]),
+    }
+
+
+def certainty(card: ModelCard, probability: float) -> str | None:
+    """Where this certainty stands among photos of the card's classes and photos of other things, in a sentence.
+
+    From ``card.metrics["certainty"]``: "known" and "other", each 101 quantiles (ascending) of the highest
+    probability on such photos. None where the card has none.
+    """
+    quantiles = card.metrics.get("certainty")
+    if not quantiles:
+        return None
+    known = _share_below(quantiles["known"], probability, or_equal=True)
+    other = 1 - _share_below(quantiles["other"], probability, or_equal=False)
+    return texts.CERTAINTY.format(known=_in_words(known), other=_in_words(other).lower(), percent=percent(probability))
+
+
+def _share_below(quantiles: list[float], value: float, *, or_equal: bool) -> float:
+    """The share of a sample under (or up to) a value, between its quantiles by interpolation."""
+    levels = np.linspace(0, 1, len(quantiles))
+    points = np.asarray(quantiles, dtype=np.float64)
+    after = int(np.searchsorted(points, value, side="right" if or_equal else "left"))
+    if after in (0, len(points)):
+        return float(after > 0)
+    low, high = points[after - 1], points[after]
+    within = (value - low) / (high - low) if high > low else 0.0
+    return float(levels[after - 1] + within * (levels[after] - levels[after - 1]))
+
+
+def _in_words(share: float) -> str:
+    """A share of photos as "about 3 in 10 photos": in tenths, or in hundredths near the ends."""
+    hundredths = round(100 * share)
+    if not 1 <= hundredths <= 99:
+        return texts.SHARE_MANY if hundredths > 99 else texts.SHARE_FEW
+    part, whole = (round(10 * share), 10) if 10 <= hundredths <= 90 else (hundredths, 100)
+    common = gcd(part, whole)
+    return texts.SHARE.format(part=part // common, whole=whole // common)
+
+
+def rail(view: View) -> Payload:
+    """The network's blocks in order: those with attention with a small map, the others as ticks."""
+    records = view.explanation.attention
+    items: dict[str, Payload] = {}
+    for record in records:
+        item = items.setdefault(record.layer, {"kind": "block", "layer": record.layer, "parts": []})
+        item["parts"].append({"name": record.part, "label": _part_label(record.part)})
+        item |= {"mechanism": record.mechanism, "stage": record.stage, "grid": list(record.after.shape)}
+        item["channels"] = view.explanation.backbone.blocks[record.layer].channels
+        small = small_map(record)
+        if small is not None or "thumb" not in item:
+            item["thumb"] = packed(record.after.numpy() if small is None else small, bits=8)
+    chosen = view.record
+    return {
+        "items": _with_ticks(view, items),
+        "layer": chosen.layer if chosen else None,
+        "part": chosen.part if chosen else None,
+    }
+
+
+def _with_ticks(view: View, items: dict[str, Payload]) -> list[Payload]:
+    """The residual blocks that hold no attention, set among the others where the network has them."""
+    layers = list(items)
+    blocks = view.explanation.backbone.blocks
+    order: list[Payload] = []
+    for path, module in view.explanation.backbone.model.named_modules():
+        if path in items:
+            order.append(items[path])
+        elif type(module).__name__ in ("BasicBlock", "Bottleneck") and not any(b.startswith(f"{path}.") for b in blocks):
+            order.append({"kind": "tick", "layer": path})
+    same = [item["layer"] for item in order if item["kind"] == "block"] == layers
+    return order if same else list(items.values())
+
+
+def small_map(record: Any) -> Array | None:
+    """A record's attention as one map over the picture, where it has one."""
+    values = record.values
+    match record.kind:
+        case "spatial" | "context":
+            return np.asarray(values.numpy())
+        case "volume":
+            return np.asarray(values.numpy().mean(0))
+        case "coordinate":
+            return np.einsum("ch,cw->hw", values.h.numpy(), values.w.numpy()) / len(values.h)
+    return None
+
+
+def attention(view: View) -> Payload:
+    """What the attention canvas draws for the chosen block."""
+    record = view.record
+    if record is None:
+        return {"empty": texts.NO_ATTENTION}
+    where = record.layer + (f" · {record.part}" if record.part else "")
+    value: Payload = {
+        "layer": record.layer,
+        "part": record.part,
+        "kind": str(record.kind),
+        "role": str(record.role),
+        "title": title(record),
+        "note": texts.SEES[record.kind, record.role],
+    }
+    values = record.values
+    match record.kind:
+        case "spatial" | "context":
+            value["map"] = packed(values.numpy())
+        case "volume":
+            value |= {"volume": packed(values.numpy()), "map": packed(values.numpy().mean(0))}
+        case "coordinate":
+            value |= {"h": packed(values.h.numpy()), "w": packed(values.w.numpy())}
+        case "affinity":
+            value["affinity"] = _factors(values)
+        case _:
+            value |= {
+                "role": "output",
+                "map": packed(record.after.numpy()),
+                "title": texts.OUTPUT_TITLE.format(mechanism=record.mechanism),
+                "note": texts.OUTPUT_NOTE,
+            }
+            where = f"{texts.OUTPUT_CAPTION} · {record.layer}"
+    rows, columns = record.after.shape
+    return value | {"caption": f"{where} · {rows}×{columns}"}
+
+
+def _factors(values: AffinityMap) -> Payload:
+    """A Non-Local block's factors: the page computes the row under the pointer from them."""
+    return {
+        "theta": packed(values.theta.numpy()),
+        "phi": packed(values.phi.numpy()),
+        "queries": list(values.query_grid),
+        "keys": list(values.key_grid),
+        "pairwise": values.pairwise,
+        "scale": values.scale,
+    }
+
+
+def cam(view: View) -> Payload:
+    """What the Grad-CAM canvas draws: relu(signed), not rescaled."""
+    explanation = view.explanation
+    if explanation.cam is None:
+        return {"empty": texts.CAM_MISSING.format(reason=explanation.cam_reason)}
+    assert isinstance(explanation.target, int)
+    label = view.card.classes[explanation.target]
+    rows, columns = explanation.cam.map.shape
+    return {
+        "kind": "cam",
+        "role": "evidence",
+        "title": texts.CAM_TITLE.format(label=label),
+        "caption": f"{explanation.cam.layer} · {rows}×{columns}",
+        "note": texts.CAM_NOTE if explanation.cam.positive else texts.CAM_NONE.format(label=label),
+        "map": packed(explanation.cam.map.numpy()),
+        "silent": not explanation.cam.positive,
+    }
+
+
+def title(record: Any) -> str:
+    """What a record is called: "CBAM spatial gate"."""
+    fixed = texts.TITLES.get((record.mechanism, record.part))
+    return fixed or " ".join(filter(None, (record.mechanism, record.part, texts.ROLE_NAMES[record.role])))
+
+
+def _part_label(part: str | None) -> str:
+    return texts.PART_NAMES.get(part or "", part or "")

@@ -1,0 +1,90 @@
+// What the server sends and what the page remembers: packed arrays, topics, and the state that every event carries.
+window.attnviz = (() => {
+  const topics = new Map();
+
+  function bytes(text) {
+    const raw = atob(text);
+    const out = new Uint8Array(raw.length);
+    for (let i = 0; i < raw.length; i++) out[i] = raw.charCodeAt(i);
+    return out;
+  }
+
+  /** A packed array as {data, shape, min, max}; 8-bit arrays come back as floats in min..max. */
+  function unpack(packed) {
+    if (!packed) return null;
+    const raw = bytes(packed.data);
+    const { shape, min, max } = packed;
+    if (packed.bits !== 8) return { data: new Float32Array(raw.buffer), shape, min, max };
+    const data = Float32Array.from(raw, (b) => min + (b / 255) * (max - min));
+    return { data, shape, min, max };
+  }
+
+  const topic = (name) => {
+    if (!topics.has(name)) topics.set(name, { value: undefined, listeners: new Set() });
+    return topics.get(name);
+  };
+
+  /** Remember a value under a name and tell everyone who listens. */
+  function put(name, value) {
+    const { listeners } = topic(name);
+    topic(name).value = value;
+    for (const listener of [...listeners]) {
+      if (listener.element.isConnected) listener.tell(value);
+      else listeners.delete(listener);
+    }
+  }
+
+  /** Call `tell` with the value there is, and with each one that follows for as long as `element` is on the page. */
+  function on(name, element, tell) {
+    const entry = topic(name);
+    entry.listeners.add({ element, tell });
+    if (entry.value !== undefined) tell(entry.value);
+  }
+
+  const get = (name) => topic(name).value;
+
+  // The server confirms a state with every answer; until then what was asked for stands beside it.
+  let confirmed = {};
+  let asked = {};
+
+  /** Ask the server for a change of state. */
+  function send(trigger, patch) {
+    asked = { ...asked, ...patch };
+    put("busy", true);
+    trigger("select", { ...confirmed, ...asked, change: Object.keys(patch)[0] });
+  }
+
+  /** The server's answer to the last request; a refusal leaves the state as it was. */
+  function settle(state) {
+    if (state) confirmed = state;
+    asked = {};
+    put("busy", false);
+  }
+
+  const fill = (text, values) => text.replace(/\{(\w+)\}/g, (all, name) => values[name] ?? all);
+
+  /** A number for people: three significant digits. */
+  function short(value) {
+    if (!Number.isFinite(value)) return String(value);
+    if (value === 0) return "0";
+    const size = Math.abs(value);
+    if (size < 1e-3 || size >= 1e5) return value.toExponential(2).replace("e-", "e−").replace(/^-/, "−");
+    const digits = size >= 100 ? 1 : size >= 10 ? 2 : 3;
+    return value.toFixed(digits).replace(/^-/, "−");
+  }
+
+  /** An axis's number: without the zeros that say nothing. */
+  const level = (value) => short(value).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
+
+  function node(name, attributes = {}, ...children) {
+    const made = document.createElement(name);
+    for (const [key, value] of Object.entries(attributes)) {
+      if (key === "text") made.textContent = value;
+      else if (value !== null && value !== false) made.setAttribute(key, value === true ? "" : value);
+    }
+    made.append(...children);
+    return made;
+  }
+
+  return { bytes, unpack, put, on, get, send, settle, fill, short, level, node, luts: {} };
+})();

@@ -1,0 +1,77 @@
+"""What a page shows, as the browser sends it with every event: checked here, field by field."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from attnviz.errors import OptionError
+from attnviz.ui import texts
+
+CHANGES = ("source", "model", "target", "layer", "part", "query")
+
+
+@dataclass(frozen=True)
+class State:
+    """A picture, a model and what is chosen of them.
+
+    Attributes:
+        source: "example:NAME", or "upload:PATH" inside the upload folder.
+        target: the class that Grad-CAM explains; None for the predicted one.
+        layer, part: the chosen block; None for the page's own choice.
+        query: (row, column) of a Non-Local block's query; None for the page's own choice.
+    """
+
+    source: str
+    model: str
+    target: int | None = None
+    layer: str | None = None
+    part: str | None = None
+    query: tuple[int, int] | None = None
+
+    @classmethod
+    def read(cls, data: Any, default: "State") -> "State":
+        """A state from what a browser sent. Raises OptionError for any field of another type."""
+        if not isinstance(data, dict):
+            raise _bad("no state")
+        query = data.get("query")
+        if query is not None:
+            if not isinstance(query, list) or len(query) != 2 or not all(_whole(i) for i in query):
+                raise _bad("query")
+            query = (query[0], query[1])
+        target = data.get("target")
+        if target is not None and not _whole(target):
+            raise _bad("target")
+        return cls(
+            source=_text(data, "source") or default.source,
+            model=_text(data, "model") or default.model,
+            target=target,
+            layer=_text(data, "layer"),
+            part=_text(data, "part"),
+            query=query,
+        )
+
+    def payload(self) -> dict[str, Any]:
+        """The state as JSON has it."""
+        return asdict(self)
+
+
+def change(data: Any) -> str:
+    """Which field a browser's event changes."""
+    name = data.get("change") if isinstance(data, dict) else None
+    if name not in CHANGES:
+        raise _bad("change")
+    return str(name)
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1_000_000
+
+
+def _text(data: dict[str, Any], name: str) -> str | None:
+    value = data.get(name)
+    if value is not None and (not isinstance(value, str) or len(value) > 4096):
+        raise _bad(name)
+    return value or None
+
+
+def _bad(what: str) -> OptionError:
+    return OptionError(texts.BAD_REQUEST.format(what=what))

@@ -1,0 +1,166 @@
+"""Every text a person reads on the pages, in one place. Braces are filled in by the page or its scripts."""
+
+APP = "attnviz"
+TAGLINE = "See what a network's attention does to your picture"
+TABS = {"inspect": "Inspect"}
+
+PHOTO = {
+    "heading": "Photo",
+    "hint": "Drop, paste or",
+    "choose": "choose",
+    "kept": "It stays on this server for an hour.",
+    "examples": "Examples",
+    "uploading": "Uploading …",
+    "refused": "This file did not get through: {why}",
+    "drawn": "drawn",
+    "package": "photo",
+    "own": "photo",
+    "alt": "The picture that is explained: {name}",
+}
+MODEL = {"heading": "Model"}
+MODEL_CAPTION = "{availability} · {params} parameters · {top1} of {dataset}'s validation photos right (95% interval {low} to {high})"
+MODEL_PLAIN = "ResNet-18 thin, no attention"
+MODEL_NAME = "ResNet-18 thin + {mechanism}"
+
+PREDICTION = {
+    "heading": "Prediction: choose the class to explain",
+    "rest": "The network knows these classes alone:",
+    "share": "{label}, probability {percent}",
+}
+CERTAINTY = (
+    "{known} of the ten classes get no more certainty than this one ({percent}); "
+    "{other} of other things get at least as much: the network has to choose one of ten."
+)
+SHARE_MANY = "More than 99 in 100 photos"
+SHARE_FEW = "Fewer than 1 in 100 photos"
+SHARE = "About {part} in {whole} photos"
+
+VIEW = {
+    "strength": "Overlay",
+    "colors": "Color",
+    "scale": "Scale",
+    "own": "this map",
+    "absolute": "0 to 1",
+    "grid": "Grid",
+    "smooth": "smooth",
+    "native": "native grid",
+    "label": "How the maps are drawn",
+}
+MAP = {
+    "at": "At row {row}, column {column}:",
+    "strips": "row gate {h} × column gate {w} =",
+    "ends": "The strips have a scale of their own, {low} to {high}.",
+    "from": "Query at row {qrow}, column {qcolumn} reads from row {row}, column {column}:",
+    "hint": "Arrow keys move the cursor",
+    "query_hint": "Arrow keys move the cursor, Enter or a click sets the query",
+    "channel": "{title}, channel {channel}",
+    "label": "{title}, a map of {rows} by {columns} values over the picture.",
+    "bar": "Colors from {low} to {high}",
+}
+CAM_TITLE = "Grad-CAM: {label}"
+CAM_NOTE = "Evidence for this class alone, at the last feature map; negative evidence is not drawn."
+CAM_NONE = "Nothing here speaks for {label}: the map has no positive value."
+CAM_MISSING = "No Grad-CAM here: {reason}."
+NO_ATTENTION = "This network has no attention block. Choose another model to compare what its attention does."
+OUTPUT_TITLE = "{mechanism} block, output"
+OUTPUT_CAPTION = "mean of |x| over channels"
+OUTPUT_NOTE = "This attention has one number a channel and none a place: the map is what leaves the block."
+
+RAIL = {
+    "heading": "Attention blocks in network order",
+    "tick": "{layer}: a block without attention",
+    "part": "Part",
+    "size": "{channels} ch · {rows}×{columns}",
+    "block": "{layer}, {mechanism}, {channels} channels, {rows} by {columns}",
+    "none": "No attention blocks in this network.",
+}
+
+PART_NAMES = {"cse": "channel (cSE)", "sse": "spatial (sSE)", "mul": "gate (mul)", "add": "term (add)"}
+ROLE_NAMES = {"gate": "gate", "logit": "logit", "term": "term", "distribution": "distribution"}
+TITLES = {
+    ("Non-Local", None): "Non-Local affinity",
+    ("SK", None): "SK branch shares",
+    ("GC", "context"): "GC context",
+    ("CA", None): "CA gates",
+}
+
+CHANNELS = {
+    "order": "in order",
+    "sorted": "sorted",
+    "ordering": "Order of the bars",
+    "reading": "Channel {channel}:",
+    "rank": "rank {rank} of {count}",
+    "mean": "mean of all channels",
+    "label": "{title}: {count} bars. Arrow keys move from bar to bar.",
+    "choose": "A click shows that channel's map above.",
+}
+CHANNELS_MEAN = "mean of each channel"
+GATES_HALF = "{count} of {all} gates ({percent}) lie between 0.4 and 0.6; mean {mean}."
+GATES_ENDS = "{open} are open (over 0.9), {shut} shut (under 0.1)."
+SIGNED = "{count} of {all} are positive; from {low} to {high}, mean {mean}."
+
+BRANCHES = {
+    "order": "in order",
+    "sorted": "sorted",
+    "ordering": "Order of the channels",
+    "branch": "Branch {branch}",
+    "window": "{size}×{size} window",
+    "mean": "Mean over channels",
+    "reading": "Channel {channel}:",
+    "label": "{title}: the shares of {branches} branches in {count} channels. Arrow keys move from channel to channel.",
+}
+SPREAD = {
+    "label": "{title}: how many values lie where, from {low} to {high}.",
+    "bin": "{count} of {all} values between {low} and {high}",
+    "values": "values",
+}
+SPREAD_GATE = "{half} of the gates lie between 0.4 and 0.6, {open} over 0.9, {shut} under 0.1."
+SPREAD_SIGNED = "{positive} of the values are positive."
+SPREAD_SHARE = "Entropy {entropy} of a uniform map's; the strongest tenth of the places holds {top} of the whole."
+SPREAD_TITLE = "{title}: how the values spread"
+
+AFFINITY = {
+    "heading": "What the query reads",
+    "query": "Query: row {row}, column {column} of {rows}×{columns}",
+    "strongest": "Five strongest",
+    "place": "row {row}, column {column}",
+    "entropy": "Entropy {entropy} of a uniform row's (1 reads everywhere alike, 0 reads one place)",
+    "row": "Row: sum {sum}, from {low} to {high}",
+    "hint": "Click the attention map, or use its arrow keys and Enter, to ask from another place.",
+}
+
+FORMULA = {"heading": "Formula", "sees": "What you see", "not": "What it does not mean", "paper": "Paper"}
+SEES = {
+    ("channel", "gate"): "One gate for each channel, the same at every place: what it multiplies passes in that measure.",
+    ("channel", "logit"): "One number for each channel, before the sigmoid: it is added to the spatial one, and together they become the gate.",
+    ("channel", "term"): "One number for each channel, added to it at every place alike.",
+    ("spatial", "gate"): "One gate for each place, the same for every channel: what it multiplies passes in that measure.",
+    ("spatial", "logit"): "One number for each place, before the sigmoid: it is added to the channels' one, and together they become the gate.",
+    ("volume", "gate"): "One gate for each channel at each place; the map is their mean, or one channel's when you choose a bar.",
+    ("coordinate", "gate"): "For each channel a gate along the height (left edge) and one along the width (lower edge); the map is their product.",
+    ("branch", "distribution"): "For each channel, how much of each branch is kept; a wider branch sees a wider window of the picture.",
+    ("context", "distribution"): "Where the block looks to sum up the whole picture: the places' shares, which sum to 1.",
+    ("affinity", "distribution"): "How much the ringed place reads from every other: the shares of one row, which sum to 1.",
+    ("affinity", "term"): "How strongly the ringed place is joined to every other; the numbers need not sum to 1.",
+}
+DOES_NOT_MEAN = {
+    "channel": "A gate knows no class, and an open one is no proof that its channel matters for this prediction.",
+    "spatial": "A gate knows no class: it scales the features of every class alike. Grad-CAM is for one class.",
+    "volume": "A gate knows no class; and this one is added to 1, so that 0 leaves the features as they were.",
+    "coordinate": "The product of two strips can mark crosses and corners where nothing lies; and it knows no class.",
+    "branch": "A share is not a size: it says which window was preferred, not where or how large the object is.",
+    "context": "One map for the whole picture and for every class: it is not where the evidence for a class lies.",
+    "affinity": "Reading from a place does not say what is done with it; and no class has a part in this.",
+}
+NOT_BY_ROLE = {
+    "logit": "It is no gate: what passes is settled by the sigmoid of a sum, of which this is one half.",
+    "term": "It is added everywhere alike, so it marks no place and no class.",
+}
+
+NOTICE = {"close": "Dismiss"}
+WENT_WRONG = "Something went wrong on the server; the page is as it was."
+GONE = "Your picture is no longer on the server (uploads are deleted after an hour): please choose it again."
+NO_MODELS = "There are no weights in assets/weights, so no model can be shown."
+BAD_REQUEST = "The page asked for something that does not exist ({what}); it is as it was."
+EXAMPLE_NAMES = {"tower": "Church tower", "cheetah": "Cheetah", "lion": "Lion", "flower": "Flower", "china": "Temple"}
+EXAMPLE_NOTES = {"none": "none of the ten classes"}

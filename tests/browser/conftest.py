@@ -1,0 +1,115 @@
+"""One app and one Chromium for all browser tests; a new page for each, which hears of every request."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+import attnviz
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+FLAGS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
+    "--disable-background-networking --disable-component-update --disable-sync"
+).split()
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+READY = ".av-map .value[data-value]"
+
+
+def chromium() -> str:
+    """Where Chromium is."""
+    found = next(filter(None, map(shutil.which, NAMES)), None)
+    if found is None:
+        pytest.fail(f"no Chromium: install one of {', '.join(NAMES)} (on Debian: apt install chromium)", pytrace=False)
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def wait_until_served(address: str, process: subprocess.Popen[bytes], seconds: float = 180) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            pytest.fail("the app ended before it served its page", pytrace=False)
+        try:
+            urllib.request.urlopen(address, timeout=5).close()  # noqa: S310
+        except OSError:
+            time.sleep(0.3)
+        else:
+            return
+    pytest.fail(f"the app did not serve its page within {seconds:.0f} s", pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an app in a process of its own."""
+    address = f"http://127.0.0.1:{(port := free_port())}"
+    uploads = tmp_path_factory.mktemp("uploads")
+    environment = os.environ | {
+        "PYTHONPATH": str(REPOSITORY),
+        "GRADIO_TEMP_DIR": str(uploads),
+        "OMP_NUM_THREADS": "1",
+    }
+    command = [sys.executable, "app.py", "--port", str(port)]
+    with subprocess.Popen(command, cwd=REPOSITORY, env=environment) as process:
+        try:
+            wait_until_served(address, process)
+            yield address
+        finally:
+            process.terminate()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Heard:
+    """What a page asked for, and what went wrong in it."""
+
+    requests: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+
+@pytest.fixture
+def heard() -> Heard:
+    return Heard()
+
+
+@pytest.fixture
+def page(browser: Browser, served: str, heard: Heard) -> Iterator[Page]:
+    """The app's page, its first view drawn. Whatever a test does, nothing leaves the machine and no script fails."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.on("request", lambda request: heard.requests.append(request.url))
+    page.on("pageerror", lambda error: heard.errors.append(str(error)))
+    page.on("console", lambda line: heard.errors.append(line.text) if line.type == "error" else None)
+    page.goto(served)
+    page.wait_for_selector(READY)
+    yield page
+    strangers = [url for url in heard.requests if not url.startswith((served, "data:", "blob:"))]
+    assert not strangers, strangers
+    assert not heard.errors, heard.errors
+    context.close()
+
+
+@pytest.fixture(scope="session")
+def models() -> list[str]:
+    return [card.id for card in attnviz.catalogue()]

@@ -1,0 +1,75 @@
+"""What tests do with the page, and what they compute to compare it with."""
+
+from functools import cache
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+import attnviz
+from attnviz.explanation import AttentionRecord, Explanation
+from attnviz.ui.analysis import Analyst
+from attnviz.ui.examples import examples
+
+ATTENTION, CAM = "#attention", "#cam"
+
+
+@cache
+def first_example() -> Path:
+    return examples()[0].path
+
+
+@cache
+def first_model() -> str:
+    return Analyst(examples()).first.model
+
+
+@cache
+def explained(model: str, path: Path, target: int | None = None) -> Explanation:
+    return attnviz.explain(attnviz.load(model), path, target)
+
+
+def record(explanation: Explanation, layer: str, part: str | None = None) -> AttentionRecord:
+    return next(r for r in explanation.attention if (r.layer, r.part) == (layer, part))
+
+
+def settled(page: Page) -> None:
+    """Wait until the server has answered what was asked last."""
+    page.wait_for_function("attnviz.get('busy') === false")
+
+
+def value(page: Page, selector: str) -> float:
+    """The number that a readout holds, as the page has it."""
+    return float(page.locator(selector).get_attribute("data-value") or "nan")
+
+
+def choose_model(page: Page, model: str) -> None:
+    page.select_option(".av-models select", model)
+    settled(page)
+
+
+def choose_block(page: Page, layer: str, part: str | None = None) -> None:
+    page.click(f'.av-rail [data-layer="{layer}"]')
+    settled(page)
+    if part is not None:
+        page.click(f'.av-rail .parts [data-part="{part}"]')
+        settled(page)
+    expect(page.locator(f"{ATTENTION} figure")).to_have_attribute("data-layer", layer)
+
+
+def point(page: Page, u: float, v: float, side: str = ATTENTION, *, click: bool = False) -> None:
+    """Move the pointer to a place of the picture, 0..1 across and down (maps without strips)."""
+    canvas = page.locator(f"{side} .picture")
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    assert box is not None
+    x, y = box["x"] + u * box["width"], box["y"] + v * box["height"]
+    page.mouse.move(x, y)
+    if click:
+        page.mouse.click(x, y)
+        settled(page)
+
+
+def cell(page: Page, side: str = ATTENTION) -> tuple[int, int]:
+    """The cell that a map's readout is about."""
+    readout = page.locator(f"{side} .value")
+    return int(readout.get_attribute("data-row") or -1), int(readout.get_attribute("data-column") or -1)
