@@ -204,8 +204,8 @@ def explain(
     _check_size(x)
     head = backbone.head(x)
     layer = head.cam_layer if cam_layer is None else cam_layer
-    if layer not in dict(backbone.model.named_modules()) or not layer:
-        raise OptionError(f"no layer {layer!r} in this model")
+    if layer not in backbone.layers:
+        raise OptionError(f"no layer {layer!r} in this model, outside its attention blocks")
     if cam_call < -1:
         raise OptionError(f"cam_call is {cam_call}; calls are counted from 0, and -1 is the last")
     edits = tuple(edits)

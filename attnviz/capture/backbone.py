@@ -37,6 +37,7 @@ class Backbone:
     Attributes:
         model: the network itself (eval, frozen, tapped).
         blocks: its attention blocks by dotted path.
+        layers: the paths that Grad-CAM may stand on (all but what lies inside the blocks).
         card: what is known about it, or None.
         classes: the labels of its logits, or None.
         means: what "frozen" edits use, or None.
@@ -54,7 +55,10 @@ class Backbone:
         self.blocks: dict[str, Mechanism] = {
             path: module for path, module in model.named_modules() if isinstance(module, Mechanism) and path
         }
-        self.taps = Taps(model, tuple(self.blocks))
+        points = frozenset(f"{path}.{point}" for path, block in self.blocks.items() for point in block.points)
+        self.taps = Taps(model, tuple(self.blocks), points)
+        inside = tuple(f"{path}." for path in self.blocks)
+        self.layers = frozenset(path for path, _ in model.named_modules() if path and not path.startswith(inside))
         self.classes = tuple(classes) if classes is not None else None
         self.means, self.card = means, card
         self._preprocess = preprocess
@@ -146,7 +150,7 @@ class Backbone:
         return found[0]
 
     def _check_mode(self) -> None:
-        if any(module.training for module in self.model.modules()):
+        if any(module.training for module in self._modes):
             raise ModelError("the model is in training mode, at least in part; call .eval() on it before explaining")
 
     def _find_head(self, x: Tensor) -> Head:

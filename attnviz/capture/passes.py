@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from attnviz.capture.edits import Change
@@ -78,6 +77,10 @@ class Pass:
         self._block_calls: Counter[str] = Counter()
         self._strips: dict[tuple[str, str | None], list[Tensor]] = {}
         self._points = _points(self.blocks) if self.read else {}
+        # Most modules mean nothing to a pass: their taps end at one look-up.
+        self._wanted = {*self.changes, *self._points, *self.watch, *(self.blocks if self.read else ())}
+        if self.cut is not None:
+            self._wanted.add(self.cut.layer)
 
     def on_input(self, path: str, args: tuple[Any, ...]) -> None:
         if not self.read:
@@ -87,6 +90,8 @@ class Pass:
         self.flows[path, self._block_calls[path] + self.first_call] = Flow(_strength(x), input=kept)
 
     def on_output(self, path: str, args: tuple[Any, ...], output: Any) -> Any:
+        if path not in self._wanted and not self.probe:
+            return None
         call = self._calls[path] + self.first_call
         self._calls[path] += 1
         replacement = None
@@ -168,4 +173,4 @@ def _affinity(block: Mechanism, flow: Flow, factors: tuple[Tensor, ...], fixed: 
 
 def _strength(x: Tensor) -> Tensor:
     """Mean over channels of |x|: (B, C, *grid) -> (B, *grid)."""
-    return torch.linalg.vector_norm(x.detach(), 1, dim=1) / x.shape[1]
+    return x.detach().abs().mean(1)

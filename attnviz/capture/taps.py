@@ -34,15 +34,17 @@ class Taps:
 
     Args:
         model: the network; each module under it is tapped under its dotted path.
-        blocks: the paths whose input is wanted too.
+        blocks: the attention blocks' paths: their input is wanted too.
+        points: the only paths inside the blocks that are tapped.
     """
 
-    def __init__(self, model: nn.Module, blocks: tuple[str, ...]) -> None:
+    def __init__(self, model: nn.Module, blocks: tuple[str, ...], points: frozenset[str]) -> None:
         if any(isinstance(hook, Tap) for module in model.modules() for hook in module._forward_hooks.values()):
             raise ModelError("this model is instrumented already; close its Backbone first")
         self._handles: list[RemovableHandle] = []
+        inside = tuple(f"{path}." for path in blocks)
         for path, module in model.named_modules():
-            if path:
+            if path and (path in points or not path.startswith(inside)):
                 self._handles.append(module.register_forward_hook(Tap(self, path)))
         for path in blocks:
             self._handles.append(model.get_submodule(path).register_forward_pre_hook(InputTap(self, path)))

@@ -129,6 +129,13 @@ class Mechanism(nn.Module, ABC):
         self.check_shape(x)
         return tuple(self.compute(x))
 
+    @property
+    def points(self) -> frozenset[str]:
+        """The submodules whose output is read or edited."""
+        return frozenset(
+            point for part in self.parts for point in (*part.points, *([part.off_at] if part.off_at else []))
+        )
+
     def part(self, name: str | None) -> Part:
         """The part of that name. Raises OptionError, with the names there are."""
         for part in self.parts:

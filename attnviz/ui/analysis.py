@@ -12,12 +12,12 @@ from attnviz.explanation import AttentionRecord
 from attnviz.images import load_picture
 from attnviz.ui import texts
 from attnviz.ui.examples import Example
+from attnviz.ui.shelf import Shelf
 from attnviz.ui.state import State
-
-from .shelf import Shelf
 
 SHOWN = 1024  # pixels on the longer side of the picture that the page shows
 KEPT, SECONDS = 32, 3600.0
+FIRST = "resnet18t-cbam"  # a map and bars at once
 _PREFERRED = ("volume", "spatial", "context", "coordinate", "affinity", "branch", "channel")
 
 
@@ -58,9 +58,8 @@ class Analyst:
     @property
     def first(self) -> State:
         """What a page shows before anyone has chosen."""
-        ids = list(self.cards)
-        with_attention = [id for id, card in self.cards.items() if card.mechanism]
-        model = "resnet18t-cbam" if "resnet18t-cbam" in ids else (with_attention or ids)[0]
+        with_attention = [card.id for card in self.cards.values() if card.mechanism]
+        model = FIRST if FIRST in self.cards else (with_attention or list(self.cards))[0]
         return State(source=f"example:{next(iter(self.examples))}", model=model)
 
     def view(self, state: State) -> View:

@@ -132,10 +132,8 @@ def affinity(view: View) -> Payload | None:
         return None
     values = record.values
     query = view.state.query or _start(view, values)
-    if len(query) != len(values.query_grid) or not all(i < n for i, n in zip(query, values.query_grid, strict=True)):
-        if view.state.query is None:
-            raise OptionError(texts.BAD_REQUEST.format(what="query"))
-        query = _start(view, values)
+    if len(query) != len(values.query_grid) or any(i >= n for i, n in zip(query, values.query_grid, strict=True)):
+        raise OptionError(texts.BAD_REQUEST.format(what="query"))
     return {
         "layer": record.layer,
         "role": str(record.role),

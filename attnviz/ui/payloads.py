@@ -16,6 +16,7 @@ from attnviz.ui.analysis import View
 
 Array = NDArray[Any]
 Payload = dict[str, Any]
+RESIDUAL = ("BasicBlock", "Bottleneck")  # what a network's blocks are called, ours and torchvision's
 
 
 def packed(values: Array, *, bits: int = 32) -> Payload:
@@ -170,7 +171,9 @@ def _with_ticks(view: View, items: dict[str, Payload]) -> list[Payload]:
     for path, module in view.explanation.backbone.model.named_modules():
         if path in items:
             order.append(items[path])
-        elif type(module).__name__ in ("BasicBlock", "Bottleneck") and not any(b.startswith(f"{path}.") for b in blocks):
+        elif type(module).__name__ in ("BasicBlock", "Bottleneck") and not any(
+            b.startswith(f"{path}.") for b in blocks
+        ):
             order.append({"kind": "tick", "layer": path})
     same = [item["layer"] for item in order if item["kind"] == "block"] == layers
     return order if same else list(items.values())
@@ -203,7 +206,7 @@ def attention(view: View) -> Payload:
         "title": title(record),
         "note": texts.SEES[record.kind, record.role],
     }
-    values = record.values
+    values: Any = record.values
     match record.kind:
         case "spatial" | "context":
             value["map"] = packed(values.numpy())

@@ -18,7 +18,10 @@ PHOTO = {
     "alt": "The picture that is explained: {name}",
 }
 MODEL = {"heading": "Model"}
-MODEL_CAPTION = "{availability} · {params} parameters · {top1} of {dataset}'s validation photos right (95% interval {low} to {high})"
+MODEL_CAPTION = (
+    "{availability} · {params} parameters · {top1} of {dataset}'s validation photos right (95% interval "
+    "{low} to {high})"
+)
 MODEL_PLAIN = "ResNet-18 thin, no attention"
 MODEL_NAME = "ResNet-18 thin + {mechanism}"
 
@@ -107,7 +110,9 @@ BRANCHES = {
     "window": "{size}×{size} window",
     "mean": "Mean over channels",
     "reading": "Channel {channel}:",
-    "label": "{title}: the shares of {branches} branches in {count} channels. Arrow keys move from channel to channel.",
+    "label": (
+        "{title}: the shares of {branches} branches in {count} channels. Arrow keys move from channel to channel."
+    ),
 }
 SPREAD = {
     "label": "{title}: how many values lie where, from {low} to {high}.",
@@ -131,16 +136,52 @@ AFFINITY = {
 
 FORMULA = {"heading": "Formula", "sees": "What you see", "not": "What it does not mean", "paper": "Paper"}
 SEES = {
-    ("channel", "gate"): "One gate for each channel, the same at every place: what it multiplies passes in that measure.",
-    ("channel", "logit"): "One number for each channel, before the sigmoid: it is added to the spatial one, and together they become the gate.",
+    (
+        "channel",
+        "gate",
+    ): "One gate for each channel, the same at every place: what it multiplies passes in that measure.",
+    (
+        "channel",
+        "logit",
+    ): (
+        "One number for each channel, before the sigmoid: it is added to the spatial one, and together they "
+        "become the gate."
+    ),
     ("channel", "term"): "One number for each channel, added to it at every place alike.",
-    ("spatial", "gate"): "One gate for each place, the same for every channel: what it multiplies passes in that measure.",
-    ("spatial", "logit"): "One number for each place, before the sigmoid: it is added to the channels' one, and together they become the gate.",
-    ("volume", "gate"): "One gate for each channel at each place; the map is their mean, or one channel's when you choose a bar.",
-    ("coordinate", "gate"): "For each channel a gate along the height (left edge) and one along the width (lower edge); the map is their product.",
-    ("branch", "distribution"): "For each channel, how much of each branch is kept; a wider branch sees a wider window of the picture.",
-    ("context", "distribution"): "Where the block looks to sum up the whole picture: the places' shares, which sum to 1.",
-    ("affinity", "distribution"): "How much the ringed place reads from every other: the shares of one row, which sum to 1.",
+    (
+        "spatial",
+        "gate",
+    ): "One gate for each place, the same for every channel: what it multiplies passes in that measure.",
+    (
+        "spatial",
+        "logit",
+    ): (
+        "One number for each place, before the sigmoid: it is added to the channels' one, and together they "
+        "become the gate."
+    ),
+    (
+        "volume",
+        "gate",
+    ): "One gate for each channel at each place; the map is their mean, or one channel's when you choose a bar.",
+    (
+        "coordinate",
+        "gate",
+    ): (
+        "For each channel a gate along the height (left edge) and one along the width (lower edge); the map "
+        "is their product."
+    ),
+    (
+        "branch",
+        "distribution",
+    ): "For each channel, how much of each branch is kept; a wider branch sees a wider window of the picture.",
+    (
+        "context",
+        "distribution",
+    ): "Where the block looks to sum up the whole picture: the places' shares, which sum to 1.",
+    (
+        "affinity",
+        "distribution",
+    ): "How much the ringed place reads from every other: the shares of one row, which sum to 1.",
     ("affinity", "term"): "How strongly the ringed place is joined to every other; the numbers need not sum to 1.",
 }
 DOES_NOT_MEAN = {

@@ -3,6 +3,8 @@
 from functools import cache
 from pathlib import Path
 
+import pytest
+import torch
 from playwright.sync_api import Page, expect
 
 import attnviz
@@ -11,6 +13,12 @@ from attnviz.ui.analysis import Analyst
 from attnviz.ui.examples import examples
 
 ATTENTION, CAM = "#attention", "#cam"
+torch.set_num_threads(1)  # as the served app has it: another number of threads rounds otherwise
+
+
+def same(expected: object, peak: float = 1.0) -> object:
+    """Equal to a tensor of another process: to the rounding of its kernels, relative to the map's peak."""
+    return pytest.approx(expected, rel=1e-5, abs=1e-5 * float(peak))
 
 
 @cache

@@ -1,20 +1,24 @@
 """What a Non-Local block's query reads: the pinned row's facts."""
 
+from typing import Any
+
+import gradio as gr
+
 from attnviz.ui import texts
-from attnviz.ui.components.base import Component
+from attnviz.ui.components.base import component
+
+TEMPLATE = """
+<section class="av-card av-affinity" hidden>
+  <header><h2></h2><span class="caption"></span></header>
+  <p class="query"></p>
+  <p class="row"></p>
+  <p class="entropy"></p>
+  <h3></h3>
+  <ol></ol>
+  <p class="hint"></p>
+</section>"""
 
 
-class Affinity(Component):
+def affinity(value: Any = None, **props: Any) -> gr.HTML:
     """Value: ``blockviews.affinity``, or None to show nothing. The row goes on to the map."""
-
-    words = texts.AFFINITY
-    template = """
-    <section class="av-card av-affinity" hidden>
-      <header><h2></h2><span class="caption"></span></header>
-      <p class="query"></p>
-      <p class="row"></p>
-      <p class="entropy"></p>
-      <h3></h3>
-      <ol></ol>
-      <p class="hint"></p>
-    </section>"""
+    return component(__file__, TEMPLATE, texts.AFFINITY, value, **props)

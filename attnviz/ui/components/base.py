@@ -1,34 +1,26 @@
 """What our components share: a template, a script and a style, in three files of one name."""
 
-import inspect
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import gradio as gr
 
 
-class Component(gr.HTML):  # type: ignore[misc]
+def component(file: str, template: str, words: dict[str, str], value: Any, **props: Any) -> gr.HTML:
     """A control or a canvas of our own.
 
-    Its behavior is in the .js and its look in the .css beside the module that defines it. The
-    template stays free of the value: the script draws, so that an update rebuilds nothing.
-    ``words`` are the texts that the script shows.
+    Its behavior is in the .js and its look in the .css beside ``file``. The template stays free of
+    the value: the script draws, so that an update rebuilds nothing. ``words`` are the texts that
+    the script shows; further props reach it too.
+
+    A function and no subclass: for each subclass of a component Gradio writes a .pyi beside it.
     """
-
-    template: ClassVar[str]
-    words: ClassVar[dict[str, str]] = {}
-
-    def __init__(self, value: Any = None, **props: Any) -> None:
-        home = Path(inspect.getfile(type(self)))
-        super().__init__(
-            value=value,
-            html_template=self.template,
-            css_template=home.with_suffix(".css").read_text(encoding="utf-8"),
-            js_on_load=home.with_suffix(".js").read_text(encoding="utf-8"),
-            apply_default_css=False,
-            **{"words": self.words, **props},
-        )
-
-    def api_info(self) -> dict[str, Any]:
-        """What the value is to an API client."""
-        return {"type": "object"}
+    home = Path(file)
+    return gr.HTML(
+        value=value,
+        html_template=template,
+        css_template=home.with_suffix(".css").read_text(encoding="utf-8"),
+        js_on_load=home.with_suffix(".js").read_text(encoding="utf-8"),
+        apply_default_css=False,
+        **{"words": words, **props},
+    )

@@ -2,22 +2,21 @@
 
 from typing import Any
 
+import gradio as gr
+
 from attnviz.ui import texts
-from attnviz.ui.components.base import Component
+from attnviz.ui.components.base import component
+
+TEMPLATE = """
+<section class="av-card av-branches" hidden>
+  <header><div><h2></h2><span class="caption"></span></div><div class="orders"></div></header>
+  <p class="heading"></p>
+  <div class="means"></div>
+  <canvas tabindex="0" role="application"></canvas>
+  <p class="readout" aria-live="polite"><span class="which"></span> <span class="shares"></span></p>
+</section>"""
 
 
-class Branches(Component):
+def branches(value: Any = None, **props: Any) -> gr.HTML:
     """Value: ``blockviews.branches``, or None to show nothing."""
-
-    words = texts.BRANCHES
-    template = """
-    <section class="av-card av-branches" hidden>
-      <header><div><h2></h2><span class="caption"></span></div><div class="orders"></div></header>
-      <p class="heading"></p>
-      <div class="means"></div>
-      <canvas tabindex="0" role="application"></canvas>
-      <p class="readout" aria-live="polite"><span class="which"></span> <span class="shares"></span></p>
-    </section>"""
-
-    def __init__(self, value: Any = None, **props: Any) -> None:
-        super().__init__(value, **props)
+    return component(__file__, TEMPLATE, texts.BRANCHES, value, **props)

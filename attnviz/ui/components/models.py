@@ -1,15 +1,19 @@
 """The model: one of the catalogue, and what its card says."""
 
+from typing import Any
+
+import gradio as gr
+
 from attnviz.ui import texts
-from attnviz.ui.components.base import Component
+from attnviz.ui.components.base import component
+
+TEMPLATE = """
+<section class="av-card av-models">
+  <label><h2></h2><select></select></label>
+  <p class="caption"></p>
+</section>"""
 
 
-class Models(Component):
+def models(value: Any = None, **props: Any) -> gr.HTML:
     """Value: the chosen id. Prop ``choices``: ``payloads.model_choices``."""
-
-    words = texts.MODEL
-    template = """
-    <section class="av-card av-models">
-      <label><h2></h2><select></select></label>
-      <p class="caption"></p>
-    </section>"""
+    return component(__file__, TEMPLATE, texts.MODEL, value, **props)

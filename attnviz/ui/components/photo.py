@@ -1,19 +1,23 @@
 """The photo: what is shown, how to bring another, and examples to choose."""
 
+from typing import Any
+
+import gradio as gr
+
 from attnviz.ui import texts
-from attnviz.ui.components.base import Component
+from attnviz.ui.components.base import component
+
+TEMPLATE = """
+<section class="av-card av-photo">
+  <h2></h2>
+  <div class="drop"><img alt=""></div>
+  <p class="hint"><span></span> <button type="button" class="av-link"></button>. <span class="kept"></span></p>
+  <input type="file" accept="image/*" hidden>
+  <h3></h3>
+  <ul class="examples"></ul>
+</section>"""
 
 
-class Photo(Component):
+def photo(value: Any = None, **props: Any) -> gr.HTML:
     """Value: ``payloads.picture``. Prop ``examples``: [{"source", "label", "origin", "thumb"}]."""
-
-    words = texts.PHOTO
-    template = """
-    <section class="av-card av-photo">
-      <h2></h2>
-      <div class="drop"><img alt=""></div>
-      <p class="hint"><span></span> <button type="button" class="av-link"></button>. <span class="kept"></span></p>
-      <input type="file" accept="image/*" hidden>
-      <h3></h3>
-      <ul class="examples"></ul>
-    </section>"""
+    return component(__file__, TEMPLATE, texts.PHOTO, value, **props)

@@ -1,18 +1,22 @@
 """The prediction: every class with its probability; choosing one chooses what Grad-CAM explains."""
 
+from typing import Any
+
+import gradio as gr
+
 from attnviz.ui import texts
-from attnviz.ui.components.base import Component
+from attnviz.ui.components.base import component
+
+TEMPLATE = """
+<section class="av-card av-prediction">
+  <h2></h2>
+  <div class="top" role="group"></div>
+  <p class="certainty"></p>
+  <p class="more"></p>
+  <div class="rest" role="group"></div>
+</section>"""
 
 
-class Prediction(Component):
+def prediction(value: Any = None, **props: Any) -> gr.HTML:
     """Value: ``payloads.prediction``."""
-
-    words = texts.PREDICTION
-    template = """
-    <section class="av-card av-prediction">
-      <h2></h2>
-      <div class="top" role="group"></div>
-      <p class="certainty"></p>
-      <p class="more"></p>
-      <div class="rest" role="group"></div>
-    </section>"""
+    return component(__file__, TEMPLATE, texts.PREDICTION, value, **props)

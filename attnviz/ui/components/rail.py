@@ -1,15 +1,19 @@
 """The network as a row of blocks, in the order it computes them; one is chosen, and a part of it."""
 
+from typing import Any
+
+import gradio as gr
+
 from attnviz.ui import texts
-from attnviz.ui.components.base import Component
+from attnviz.ui.components.base import component
+
+TEMPLATE = """
+<section class="av-card av-rail">
+  <header><h2></h2><div class="parts"></div></header>
+  <div class="blocks" role="listbox" aria-orientation="horizontal"></div>
+</section>"""
 
 
-class Rail(Component):
+def rail(value: Any = None, **props: Any) -> gr.HTML:
     """Value: ``payloads.rail``."""
-
-    words = texts.RAIL
-    template = """
-    <section class="av-card av-rail">
-      <header><h2></h2><div class="parts"></div></header>
-      <div class="blocks" role="listbox" aria-orientation="horizontal"></div>
-    </section>"""
+    return component(__file__, TEMPLATE, texts.RAIL, value, **props)

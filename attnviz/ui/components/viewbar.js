@@ -37,7 +37,7 @@ function choice(label, name, options) {
     next.focus();
   });
   mark();
-  return av.node("div", { class: "choice", "data-name": name }, av.node("span", { text: label }), group);
+  return av.node("div", { class: "choice", "data-name": name }, group);
 }
 
 const range = av.node("input", { type: "range", min: 0, max: 100, value: 100 * view.strength, "aria-label": words.strength });

@@ -2,16 +2,15 @@
 
 from typing import Any
 
+import gradio as gr
+
 from attnviz.render.colors import SEQUENTIAL
 from attnviz.ui import texts
-from attnviz.ui.components.base import Component
+from attnviz.ui.components.base import component
+
+TEMPLATE = '<div class="av-viewbar" role="toolbar"></div><div class="av-busy" aria-hidden="true"></div>'
 
 
-class ViewBar(Component):
+def viewbar(value: Any = None, **props: Any) -> gr.HTML:
     """No value; what is chosen goes to the maps on the page."""
-
-    words = texts.VIEW
-    template = '<div class="av-viewbar" role="toolbar"></div><div class="av-busy" aria-hidden="true"></div>'
-
-    def __init__(self, value: Any = None, **props: Any) -> None:
-        super().__init__(value, **{"maps": list(SEQUENTIAL), **props})
+    return component(__file__, TEMPLATE, texts.VIEW, value, **{"maps": list(SEQUENTIAL), **props})

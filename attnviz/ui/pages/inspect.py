@@ -10,19 +10,18 @@ import gradio as gr
 from attnviz.errors import AttnvizError
 from attnviz.ui import blockviews, payloads, texts
 from attnviz.ui.analysis import Analyst, View, shown
-from attnviz.ui.components.affinity import Affinity
-from attnviz.ui.components.base import Component
-from attnviz.ui.components.branches import Branches
-from attnviz.ui.components.channels import Channels
-from attnviz.ui.components.formula import Formula
-from attnviz.ui.components.map_view import MapView
-from attnviz.ui.components.models import Models
-from attnviz.ui.components.notice import Notice
-from attnviz.ui.components.photo import Photo
-from attnviz.ui.components.prediction import Prediction
-from attnviz.ui.components.rail import Rail
-from attnviz.ui.components.spread import Spread
-from attnviz.ui.components.viewbar import ViewBar
+from attnviz.ui.components.affinity import affinity
+from attnviz.ui.components.branches import branches
+from attnviz.ui.components.channels import channels
+from attnviz.ui.components.formula import formula
+from attnviz.ui.components.map_view import map_view
+from attnviz.ui.components.models import models
+from attnviz.ui.components.notice import notice
+from attnviz.ui.components.photo import photo
+from attnviz.ui.components.prediction import prediction
+from attnviz.ui.components.rail import rail
+from attnviz.ui.components.spread import spread
+from attnviz.ui.components.viewbar import viewbar
 from attnviz.ui.state import State, change
 
 Make = Callable[[View], Any]
@@ -61,31 +60,31 @@ class Inspect:
         for name in ASKS:
             self._listen(name)
 
-    def _layout(self, value: dict[str, Any], state: State) -> dict[str, Component]:
-        parts: dict[str, Component] = {}
+    def _layout(self, value: dict[str, Any], state: State) -> dict[str, gr.HTML]:
+        parts: dict[str, gr.HTML] = {}
         with gr.Row(elem_classes="av-page"):
             with gr.Column():
-                parts["photo"] = Photo(value["photo"], examples=self._thumbs())
-                parts["notice"] = Notice(self._notice("", state))
-                parts["models"] = Models(value["models"], choices=payloads.model_choices(self._analyst.cards))
-                parts["prediction"] = Prediction(value["prediction"])
+                parts["photo"] = photo(value["photo"], examples=self._thumbs())
+                parts["notice"] = notice(self._notice("", state))
+                parts["models"] = models(value["models"], choices=payloads.model_choices(self._analyst.cards))
+                parts["prediction"] = prediction(value["prediction"])
             with gr.Column():
                 with gr.Row(elem_classes="av-maps"):
-                    ViewBar()
-                    parts["attention"] = MapView(value["attention"], side="attention", elem_id="attention")
-                    parts["cam"] = MapView(value["cam"], side="cam", elem_id="cam")
-                parts["rail"] = Rail(value["rail"])
+                    viewbar()
+                    parts["attention"] = map_view(value["attention"], side="attention", elem_id="attention")
+                    parts["cam"] = map_view(value["cam"], side="cam", elem_id="cam")
+                parts["rail"] = rail(value["rail"])
                 with gr.Row(elem_classes="av-below"):
                     with gr.Column():
                         for name, made in {
-                            "affinity": Affinity,
-                            "branches": Branches,
-                            "channels": Channels,
-                            "spread": Spread,
+                            "affinity": affinity,
+                            "branches": branches,
+                            "channels": channels,
+                            "spread": spread,
                         }.items():
                             parts[name] = made(value[name])
                     with gr.Column():
-                        parts["formula"] = Formula(value["formula"])
+                        parts["formula"] = formula(value["formula"])
         return parts
 
     def _thumbs(self) -> list[dict[str, str]]:
