@@ -1,12 +1,14 @@
 """The one recipe of the family: what is the same for all ten networks."""
 
+import math
+import zlib
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
 from torch import nn
 
-from attnviz.mechanisms import Mechanism, NonLocal
+from attnviz.mechanisms import SK, Mechanism, NonLocal
 from attnviz.training.data import Augmentation
 
 
@@ -21,7 +23,7 @@ class Recipe:
     buffers that is kept.
     """
 
-    phases: tuple[tuple[int, int], ...] = ((12, 96), (12, 128), (6, 176))
+    phases: tuple[tuple[int, int], ...] = ((12, 96), (10, 128), (5, 176))
     batch: int = 64
     muon_lr: float = 0.02
     muon_decay: float = 0.5
@@ -50,24 +52,27 @@ class Recipe:
 
 
 def initialize(model: nn.Module, seed: int) -> None:
-    """Starting values: He's normal initialization everywhere but in Non-Local's projections.
+    """Starting values, each layer's from the seed and its own name: what two networks share starts the same.
 
-    PyTorch's default is 2.4 times smaller a layer, and gates that start from it die; Non-Local's
-    softmax, started from He's, is nearly one-hot. Every BatchNorm starts at one (the last one of a
-    residual branch too: at zero the attention would see nothing), but for Non-Local's own.
+    Convolutions and the attention's layers start from He's normal initialization: PyTorch's default
+    is 2.4 times smaller a layer, and gates that start from it die. Non-Local's projections keep
+    that default, since its softmax, started from He's, is nearly one-hot. Every BatchNorm starts at
+    one (the last one of a residual branch too: at zero the attention would see nothing), but for
+    Non-Local's own.
     """
-    torch.manual_seed(seed)
-    for module in model.modules():
-        if isinstance(module, Mechanism) and not isinstance(module, NonLocal):
-            for layer in module.modules():
-                if isinstance(layer, (nn.Linear, nn.Conv1d, nn.Conv2d)):
-                    nn.init.kaiming_normal_(layer.weight)
-                    if layer.bias is not None:
-                        nn.init.zeros_(layer.bias)
-    attention = _attention_modules(model)
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d) and module not in attention:
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+    attention = attention_modules(model)
+    mild = {child for module in model.modules() if isinstance(module, NonLocal) for child in module.modules()}
+    for path, module in model.named_modules():
+        if not isinstance(module, (nn.Linear, nn.Conv1d, nn.Conv2d)):
+            continue
+        rng = torch.Generator().manual_seed(zlib.crc32(f"{seed}:{path}".encode()))
+        if module in mild or (isinstance(module, nn.Linear) and module not in attention):
+            nn.init.kaiming_uniform_(module.weight, a=math.sqrt(5), generator=rng)
+        else:
+            mode = "fan_in" if module in attention else "fan_out"
+            nn.init.kaiming_normal_(module.weight, mode=mode, nonlinearity="relu", generator=rng)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
 
 
 def optimizers(model: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
@@ -77,7 +82,7 @@ def optimizers(model: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
     """
     from timm.optim import Muon  # type: ignore[attr-defined]
 
-    attention = _attention_modules(model)
+    attention = attention_modules(model)
     convolutions = [
         module.weight
         for module in model.modules()
@@ -108,5 +113,7 @@ def optimizers(model: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
     return [muon, sgd]
 
 
-def _attention_modules(model: nn.Module) -> set[nn.Module]:
-    return {child for module in model.modules() if isinstance(module, Mechanism) for child in module.modules()}
+def attention_modules(model: nn.Module) -> set[nn.Module]:
+    """What belongs to the attention; SK's branches do not: they are the network's own convolutions."""
+    found = {child for module in model.modules() if isinstance(module, Mechanism) for child in module.modules()}
+    return found - {child for module in found if isinstance(module, SK) for child in module.branches.modules()}

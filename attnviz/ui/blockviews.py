@@ -37,7 +37,7 @@ def channels(view: View) -> Payload | None:
         "role": str(record.role),
         "values": packed(values),
         "maps": record is view.record and record.kind != "channel",
-        "words": _channel_words(values, record.role),
+        "words": _channel_words(values, record),
     }
 
 
@@ -50,8 +50,11 @@ def _per_channel(record: AttentionRecord) -> Array:
     return np.asarray(values.h.numpy().mean(1) * values.w.numpy().mean(1))
 
 
-def _channel_words(values: Array, role: str) -> str:
-    if role != "gate":
+def _channel_words(values: Array, record: AttentionRecord) -> str:
+    if record.kind != "channel":
+        ends = {"low": number(values.min()), "high": number(values.max())}
+        return texts.CHANNELS_RANGE.format(mean=number(values.mean()), **ends)
+    if record.role != "gate":
         return texts.SIGNED.format(
             count=int((values > 0).sum()),
             all=len(values),
@@ -166,6 +169,7 @@ def formula(view: View) -> Payload | None:
         "lines": [convert(line, display="block") for line in lines],
         "citation": block.citation,
         "paper": f"https://arxiv.org/abs/{block.paper}",
-        "sees": texts.SEES[record.kind, record.role],
+        # The sentence stands under the map already, where the attention has one.
+        "sees": texts.SEES[record.kind, record.role] if record.kind in ("channel", "branch") else None,
         "not": by_role if by_role and record.kind != "affinity" else texts.DOES_NOT_MEAN[record.kind],
     }

@@ -196,7 +196,7 @@ def attention(view: View) -> Payload:
     """What the attention canvas draws for the chosen block."""
     record = view.record
     if record is None:
-        return {"empty": texts.NO_ATTENTION}
+        return {"title": texts.NO_ATTENTION_TITLE, "empty": texts.NO_ATTENTION}
     where = record.layer + (f" · {record.part}" if record.part else "")
     value: Payload = {
         "layer": record.layer,
@@ -244,7 +244,7 @@ def cam(view: View) -> Payload:
     """What the Grad-CAM canvas draws: relu(signed), not rescaled."""
     explanation = view.explanation
     if explanation.cam is None:
-        return {"empty": texts.CAM_MISSING.format(reason=explanation.cam_reason)}
+        return {"title": texts.CAM_MISSING_TITLE, "empty": texts.CAM_MISSING.format(reason=explanation.cam_reason)}
     assert isinstance(explanation.target, int)
     label = view.card.classes[explanation.target]
     rows, columns = explanation.cam.map.shape

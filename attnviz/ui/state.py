@@ -62,6 +62,12 @@ def change(data: Any) -> str:
     return str(name)
 
 
+def serial(data: Any) -> int:
+    """The number that a browser gave its event; 0 for none."""
+    number = data.get("serial") if isinstance(data, dict) else None
+    return number if _whole(number) else 0
+
+
 def _whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1_000_000
 

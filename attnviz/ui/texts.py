@@ -22,7 +22,7 @@ MODEL_CAPTION = (
     "{availability} · {params} parameters · {top1} of {dataset}'s validation photos right (95% interval "
     "{low} to {high})"
 )
-MODEL_PLAIN = "ResNet-18 thin, no attention"
+MODEL_PLAIN = "ResNet-18 thin, plain"
 MODEL_NAME = "ResNet-18 thin + {mechanism}"
 
 PREDICTION = {
@@ -63,11 +63,13 @@ MAP = {
 CAM_TITLE = "Grad-CAM: {label}"
 CAM_NOTE = "Evidence for this class alone, at the last feature map; negative evidence is not drawn."
 CAM_NONE = "Nothing here speaks for {label}: the map has no positive value."
+CAM_MISSING_TITLE = "Grad-CAM"
 CAM_MISSING = "No Grad-CAM here: {reason}."
-NO_ATTENTION = "This network has no attention block. Choose another model to compare what its attention does."
+NO_ATTENTION_TITLE = "No attention"
+NO_ATTENTION = "This network has no attention block: choose another model to see one at work."
 OUTPUT_TITLE = "{mechanism} block, output"
 OUTPUT_CAPTION = "mean of |x| over channels"
-OUTPUT_NOTE = "This attention has one number a channel and none a place: the map is what leaves the block."
+OUTPUT_NOTE = "What leaves the block: its attention has numbers for channels and none for places, so it has no map of its own."
 
 RAIL = {
     "heading": "Attention blocks in network order",
@@ -99,7 +101,8 @@ CHANNELS = {
 }
 CHANNELS_MEAN = "mean of each channel"
 GATES_HALF = "{count} of {all} gates ({percent}) lie between 0.4 and 0.6; mean {mean}."
-GATES_ENDS = "{open} are open (over 0.9), {shut} shut (under 0.1)."
+GATES_ENDS = "Open (over 0.9): {open}. Shut (under 0.1): {shut}."
+CHANNELS_RANGE = "The channels' means run from {low} to {high}; their mean is {mean}."
 SIGNED = "{count} of {all} are positive; from {low} to {high}, mean {mean}."
 
 BRANCHES = {
@@ -198,10 +201,9 @@ NOT_BY_ROLE = {
     "term": "It is added everywhere alike, so it marks no place and no class.",
 }
 
-NOTICE = {"close": "Dismiss"}
+NOTICE = {"close": "Dismiss", "late": "The server has not answered for a minute; the page is as it was."}
 WENT_WRONG = "Something went wrong on the server; the page is as it was."
 GONE = "Your picture is no longer on the server (uploads are deleted after an hour): please choose it again."
 NO_MODELS = "There are no weights in assets/weights, so no model can be shown."
 BAD_REQUEST = "The page asked for something that does not exist ({what}); it is as it was."
 EXAMPLE_NAMES = {"tower": "Church tower", "cheetah": "Cheetah", "lion": "Lion", "flower": "Flower", "china": "Temple"}
-EXAMPLE_NOTES = {"none": "none of the ten classes"}

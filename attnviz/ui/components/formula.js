@@ -18,7 +18,8 @@ function show() {
     row.innerHTML = line;
     return row;
   }));
-  at(".sees").textContent = value.sees;
+  at(".sees").textContent = value.sees ?? "";
+  sees.hidden = at(".sees").hidden = !value.sees;
   at(".not").textContent = value.not;
   at(".citation span").textContent = `${value.citation}.`;
   at("a").href = value.paper;

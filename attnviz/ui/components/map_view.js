@@ -107,7 +107,7 @@ function draw(now = place) {
 /** The words and numbers around the canvas. */
 function describe() {
   const title = channel === null ? source.title : av.fill(words.channel, { title: source.title, channel });
-  at("h2").textContent = source.empty ? "" : title;
+  at("h2").textContent = title;
   at(".caption").textContent = source.caption ?? "";
   const [from, to] = shown?.strips ?? [];
   const ends = shown?.strips ? ` ${av.fill(words.ends, { low: av.short(from), high: av.short(to) })}` : "";

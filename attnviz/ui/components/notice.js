@@ -11,11 +11,15 @@ function say(text) {
 }
 
 function show() {
-  const { text, state } = props.value ?? {};
-  av.settle(state);
+  const { text, state, serial } = props.value ?? {};
+  av.settle(state, serial);
   say(text ?? "");
 }
 
 watch("value", show);
 show();
 av.on("notice", element, say);
+av.on("late", element, () => {
+  av.settle();
+  say(props.words.late);
+});

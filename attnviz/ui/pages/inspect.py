@@ -1,6 +1,5 @@
 """Inspect: a picture, what each attention block did to it, and Grad-CAM for a class."""
 
-import itertools
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +21,7 @@ from attnviz.ui.components.prediction import prediction
 from attnviz.ui.components.rail import rail
 from attnviz.ui.components.spread import spread
 from attnviz.ui.components.viewbar import viewbar
-from attnviz.ui.state import State, change
+from attnviz.ui.state import State, change, serial
 
 Make = Callable[[View], Any]
 
@@ -53,7 +52,6 @@ class Inspect:
 
     def __init__(self, analyst: Analyst) -> None:
         self._analyst = analyst
-        self._serial = itertools.count(1)
         self._first = analyst.first
         view = analyst.view(self._first)
         self._parts = self._layout({name: make(view) for name, make in SHOWS["source"].items()}, view.state)
@@ -65,7 +63,7 @@ class Inspect:
         with gr.Row(elem_classes="av-page"):
             with gr.Column():
                 parts["photo"] = photo(value["photo"], examples=self._thumbs())
-                parts["notice"] = notice(self._notice("", state))
+                parts["notice"] = notice(_notice("", state, 0))
                 parts["models"] = models(value["models"], choices=payloads.model_choices(self._analyst.cards))
                 parts["prediction"] = prediction(value["prediction"])
             with gr.Column():
@@ -119,20 +117,22 @@ class Inspect:
 
     def _answer(self, data: Any) -> dict[str, Any]:
         """New values by component; for a refusal one line, and everything else stays."""
+        number = serial(data)
         try:
             field = change(data)
             view = self._analyst.view(State.read(data, self._first))
             made = {name: make(view) for name, make in SHOWS[field].items()}
         except AttnvizError as error:
-            return {"notice": self._notice(_sentence(error), None)}
+            return {"notice": _notice(_sentence(error), None, number)}
         except Exception:
             logging.getLogger(__name__).exception("a request failed")
-            return {"notice": self._notice(texts.WENT_WRONG, None)}
-        return made | {"notice": self._notice("", view.state)}
+            return {"notice": _notice(texts.WENT_WRONG, None, number)}
+        return made | {"notice": _notice("", view.state, number)}
 
-    def _notice(self, text: str, state: State | None) -> dict[str, Any]:
-        # The number makes every answer a new value: the page counts on hearing of each.
-        return {"text": text, "state": state.payload() if state else None, "serial": next(self._serial)}
+
+def _notice(text: str, state: State | None, number: int) -> dict[str, Any]:
+    """The answer's line, the state that it confirms, and the number of the request it answers."""
+    return {"text": text, "state": state.payload() if state else None, "serial": number}
 
 
 def _sentence(error: AttnvizError) -> str:

@@ -46,17 +46,24 @@ window.attnviz = (() => {
   // The server confirms a state with every answer; until then what was asked for stands beside it.
   let confirmed = {};
   let asked = {};
+  let last = 0;
+  let waiting = 0;
 
   /** Ask the server for a change of state. */
   function send(trigger, patch) {
     asked = { ...asked, ...patch };
+    last += 1;
+    clearTimeout(waiting);
+    waiting = setTimeout(() => put("late", last), 60000);
     put("busy", true);
-    trigger("select", { ...confirmed, ...asked, change: Object.keys(patch)[0] });
+    trigger("select", { ...confirmed, ...asked, change: Object.keys(patch)[0], serial: last });
   }
 
-  /** The server's answer to the last request; a refusal leaves the state as it was. */
-  function settle(state) {
+  /** The server's answer to a request, by its number; a refusal leaves the state as it was. */
+  function settle(state, serial = last) {
     if (state) confirmed = state;
+    if (serial !== last) return; // a later request is on its way
+    clearTimeout(waiting);
     asked = {};
     put("busy", false);
   }
@@ -69,8 +76,7 @@ window.attnviz = (() => {
     if (value === 0) return "0";
     const size = Math.abs(value);
     if (size < 1e-3 || size >= 1e5) return value.toExponential(2).replace("e-", "e−").replace(/^-/, "−");
-    const digits = size >= 100 ? 1 : size >= 10 ? 2 : 3;
-    return value.toFixed(digits).replace(/^-/, "−");
+    return (size >= 1000 ? value.toFixed(0) : value.toPrecision(3)).replace(/^-/, "−");
   }
 
   /** An axis's number: without the zeros that say nothing. */

@@ -57,8 +57,19 @@ def test_gates_start_alive(model_id: str) -> None:
         if isinstance(module, Mechanism) and not isinstance(module, NonLocal):
             for layer in (m for m in module.modules() if isinstance(m, nn.Linear)):
                 he = math.sqrt(2 / layer.in_features)
-                assert float(layer.weight.std()) == pytest.approx(he, rel=0.35)
+                assert float(layer.weight.detach().std()) == pytest.approx(he, rel=0.35)
     assert all(float(m.weight.detach().min()) == 1 for n, m in model.named_modules() if n.endswith("bn2"))
+
+
+@pytest.mark.parametrize("model_id", [i for i in VARIANTS if i != "resnet18t-plain"])
+def test_what_the_ten_share_starts_the_same(model_id: str) -> None:
+    plain, other = build("resnet18t-plain"), build(model_id)
+    initialize(plain, 7)
+    initialize(other, 7)
+    theirs = other.state_dict()
+    for name, value in plain.state_dict().items():
+        if not (model_id.endswith("-sk") and ".conv2." in name):
+            assert torch.equal(value, theirs[name]), name
 
 
 def test_a_resumed_run_is_the_run(split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
