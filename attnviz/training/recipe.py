@@ -3,7 +3,7 @@
 import math
 import zlib
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -69,7 +69,7 @@ def initialize(model: nn.Module, seed: int) -> None:
         if module in mild or (isinstance(module, nn.Linear) and module not in attention):
             nn.init.kaiming_uniform_(module.weight, a=math.sqrt(5), generator=rng)
         else:
-            mode = "fan_in" if module in attention else "fan_out"
+            mode: Literal["fan_in", "fan_out"] = "fan_in" if module in attention else "fan_out"
             nn.init.kaiming_normal_(module.weight, mode=mode, nonlinearity="relu", generator=rng)
         if module.bias is not None:
             nn.init.zeros_(module.bias)

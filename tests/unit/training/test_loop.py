@@ -11,7 +11,7 @@ from torch import nn
 
 from attnviz.backbones import VARIANTS, build
 from attnviz.errors import ModelError
-from attnviz.mechanisms import Mechanism, NonLocal
+from attnviz.mechanisms import SK, Mechanism, NonLocal
 from attnviz.training import loop
 from attnviz.training.data import Augmentation, Split, training_batches
 from attnviz.training.recipe import Recipe, initialize, optimizers
@@ -43,7 +43,13 @@ def test_every_parameter_is_trained_once_and_attention_never_decays(model_id: st
     groups = [group for stepper in steppers for group in stepper.param_groups]
     trained = [id(p) for group in groups for p in group["params"]]
     assert sorted(trained) == sorted(id(p) for p in model.parameters())
-    attention = {id(p) for m in model.modules() if isinstance(m, Mechanism) for p in m.parameters()}
+    attention = {
+        id(p)
+        for m in model.modules()
+        if isinstance(m, Mechanism)
+        for name, p in m.named_parameters()
+        if not (isinstance(m, SK) and name.startswith("branches."))
+    }
     decayed = {id(p) for group in groups if group["weight_decay"] for p in group["params"]}
     assert not attention & decayed
     assert id(model.fc.weight) in decayed
