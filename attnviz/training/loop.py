@@ -56,7 +56,7 @@ def train(
 
 def schedule(recipe: Recipe, progress: float) -> float:
     """What the rates are multiplied by after ``progress`` epochs: linear warm-up, then a cosine to zero."""
-    if progress < recipe.warmup_epochs:
+    if progress <= recipe.warmup_epochs:
         return progress / recipe.warmup_epochs
     rest = (progress - recipe.warmup_epochs) / (recipe.epochs - recipe.warmup_epochs)
     return 0.5 * (1 + math.cos(math.pi * rest))

@@ -162,14 +162,18 @@ def formula(view: View) -> Payload | None:
     if record is None:
         return None
     block = view.explanation.backbone.blocks[record.layer]
-    lines = re.split(r",\s*\\quad\s*", block.formula)
     by_role = texts.NOT_BY_ROLE.get(record.role)
     return {
         "title": block.label,
-        "lines": [convert(line, display="block") for line in lines],
+        "lines": mathml(block.formula),
         "citation": block.citation,
         "paper": f"https://arxiv.org/abs/{block.paper}",
         # The sentence stands under the map already, where the attention has one.
         "sees": texts.SEES[record.kind, record.role] if record.kind in ("channel", "branch") else None,
         "not": by_role if by_role and record.kind != "affinity" else texts.DOES_NOT_MEAN[record.kind],
     }
+
+
+def mathml(formula: str) -> list[str]:
+    """A formula's statements, a line of MathML each."""
+    return [convert(line, display="block") for line in re.split(r",\s*\\quad\s*", formula)]

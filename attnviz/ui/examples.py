@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from attnviz.errors import AttnvizError
+from attnviz.errors import AttnvizError, PictureError
 from attnviz.images import load_picture
 from attnviz.ui import texts
 
@@ -56,9 +56,17 @@ def _own(folder: Path) -> list[Example]:
     found = []
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() in SUFFIXES:
-            load_picture(path)  # a picture that cannot be read is told at the start, not in the lecture
+            _check(path)
             found.append(Example(f"own-{path.stem}", _title(path), path, "own"))
     return found
+
+
+def _check(path: Path) -> None:
+    """A picture that cannot be read is told at the start, not in the lecture."""
+    try:
+        load_picture(path)
+    except PictureError as error:
+        raise PictureError(f"--examples: {path.name}: {error}") from None
 
 
 def _title(path: Path) -> str:

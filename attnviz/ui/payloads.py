@@ -116,12 +116,12 @@ def certainty(card: ModelCard, probability: float) -> str | None:
     quantiles = card.metrics.get("certainty")
     if not quantiles:
         return None
-    known = _share_below(quantiles["known"], probability, or_equal=True)
-    other = 1 - _share_below(quantiles["other"], probability, or_equal=False)
+    known = share_below(quantiles["known"], probability, or_equal=True)
+    other = 1 - share_below(quantiles["other"], probability, or_equal=False)
     return texts.CERTAINTY.format(known=_in_words(known), other=_in_words(other).lower(), percent=percent(probability))
 
 
-def _share_below(quantiles: list[float], value: float, *, or_equal: bool) -> float:
+def share_below(quantiles: list[float], value: float, *, or_equal: bool) -> float:
     """The share of a sample under (or up to) a value, between its quantiles by interpolation."""
     levels = np.linspace(0, 1, len(quantiles))
     points = np.asarray(quantiles, dtype=np.float64)

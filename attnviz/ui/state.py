@@ -65,7 +65,7 @@ def change(data: Any) -> str:
 def serial(data: Any) -> int:
     """The number that a browser gave its event; 0 for none."""
     number = data.get("serial") if isinstance(data, dict) else None
-    return number if _whole(number) else 0
+    return int(number) if number is not None and _whole(number) else 0
 
 
 def _whole(value: Any) -> bool:

@@ -69,7 +69,9 @@ NO_ATTENTION_TITLE = "No attention"
 NO_ATTENTION = "This network has no attention block: choose another model to see one at work."
 OUTPUT_TITLE = "{mechanism} block, output"
 OUTPUT_CAPTION = "mean of |x| over channels"
-OUTPUT_NOTE = "What leaves the block: its attention has numbers for channels and none for places, so it has no map of its own."
+OUTPUT_NOTE = (
+    "What leaves the block: its attention has numbers for channels and none for places, so it has no map of its own."
+)
 
 RAIL = {
     "heading": "Attention blocks in network order",

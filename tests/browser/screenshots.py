@@ -1,4 +1,4 @@
-"""python -m tests.browser.screenshots: the page in both themes at three widths, into the ignored folder screenshots/."""
+"""python -m tests.browser.screenshots: the page, both themes, three widths, into the ignored folder screenshots/."""
 
 import os
 import subprocess

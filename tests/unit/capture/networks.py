@@ -12,7 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 import attnviz
 from attnviz import Backbone
 from attnviz.backbones import VARIANTS, build
-from attnviz.mechanisms import Mechanism, NonLocal
+from attnviz.mechanisms import SK, Mechanism, NonLocal
 from attnviz.training.recipe import initialize
 
 IDS = tuple(VARIANTS)
@@ -39,9 +39,11 @@ def randomize(model: nn.Module, seed: int, size: tuple[int, int] = (48, 48)) -> 
 
     with torch.no_grad():
         for module in model.modules():
-            if isinstance(module, NonLocal):
-                # Logits of about one, so that the softmax is neither flat nor one-hot.
+            # Logits of about one, so that no softmax is flat or one-hot.
+            if isinstance(module, NonLocal) and hasattr(module, "theta"):
                 nn.init.normal_(module.theta.weight, std=0.5 / module.channels**0.5, generator=generator)
+            if isinstance(module, SK):
+                module.select.weight.mul_(0.2)
         for norm in norms:
             norm.weight.copy_(uniform(norm.weight, 0.5, 1.5))
             norm.bias.copy_(uniform(norm.bias, -0.3, 0.3))

@@ -1,0 +1,132 @@
+"""What comes from a browser is checked; what is kept is bounded."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from attnviz.errors import AttnvizError, OptionError, PictureError
+from attnviz.ui.analysis import Analyst
+from attnviz.ui.examples import examples
+from attnviz.ui.shelf import Shelf
+from attnviz.ui.state import State, change, serial
+
+FIRST = State("example:a", "m")
+
+
+def test_a_state_makes_the_round_trip() -> None:
+    state = State("example:a", "m", 3, "stage1.0.attention", "spatial", (4, 5))
+    data = state.payload() | {"query": [4, 5]}
+    assert State.read(data, FIRST) == state
+    assert State.read({}, FIRST) == FIRST
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        None,
+        [],
+        {"source": 3},
+        {"source": "x" * 5000},
+        {"model": ["m"]},
+        {"target": "1"},
+        {"target": True},
+        {"target": -1},
+        {"target": 1.5},
+        {"query": [1]},
+        {"query": [1, "2"]},
+        {"query": {"0": 1}},
+        {"layer": {}},
+        {"part": 1},
+    ],
+)
+def test_other_types_are_refused(data: object) -> None:
+    with pytest.raises(OptionError):
+        State.read(data, FIRST)
+
+
+def test_what_changed_and_its_number() -> None:
+    assert change({"change": "model"}) == "model"
+    for data in ({"change": "__class__"}, {"change": ["model"]}, None, {}):
+        with pytest.raises(OptionError):
+            change(data)
+    assert serial({"serial": 7}) == 7
+    assert [serial(data) for data in ({"serial": "7"}, {"serial": -1}, None, [])] == [0, 0, 0, 0]
+
+
+def test_the_shelf_is_bounded_and_expires() -> None:
+    now = [0.0]
+    shelf: Shelf[str] = Shelf(2, 10, lambda: now[0])
+    for key in "abc":
+        shelf.put(key, key)
+    assert shelf.get("a") is None
+    assert shelf.get("b") == "b"
+    shelf.put("d", "d")
+    assert shelf.get("c") is None
+    assert shelf.find(lambda key: key == "b") == "b"
+    now[0] = 11
+    assert shelf.get("b") is None
+    assert len(shelf) == 0
+
+
+@pytest.fixture(scope="module")
+def analyst() -> Analyst:
+    return Analyst(examples())
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["upload:/etc/hostname", "upload:relative.png", "example:none", "file:/etc/hostname", "example:../x", "x"],
+)
+def test_no_file_outside_the_upload_folder_is_opened(analyst: Analyst, source: str) -> None:
+    with pytest.raises(OptionError):
+        analyst.view(State(source, analyst.first.model))
+
+
+def test_an_upload_that_was_deleted_says_so(analyst: Analyst, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    with pytest.raises(PictureError, match="choose it again"):
+        analyst.view(State(f"upload:{tmp_path}/a/b.png", analyst.first.model))
+    with pytest.raises(OptionError):
+        analyst.view(State(f"upload:{tmp_path}/../etc/hostname", analyst.first.model))
+
+
+@pytest.mark.parametrize("patch", [{"model": "nobody"}, {"target": 10}])
+def test_what_is_not_there_is_refused(analyst: Analyst, patch: dict) -> None:
+    with pytest.raises(OptionError):
+        analyst.view(State(**(analyst.first.payload() | patch)))
+
+
+def test_a_large_picture_is_not_kept_whole(analyst: Analyst, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    Image.fromarray(np.zeros((1500, 3000, 3), np.uint8)).save(tmp_path / "large.png")
+    view = analyst.view(State(f"upload:{tmp_path}/large.png", analyst.first.model))
+    assert view.explanation.picture.original.size == (1024, 512)
+    assert view.explanation.picture.box == (0, 0, 1024, 512)
+
+
+def test_another_class_keeps_the_picture_and_its_pass(analyst: Analyst) -> None:
+    first = analyst.view(analyst.first)
+    again = analyst.view(State(analyst.first.source, analyst.first.model, target=0))
+    assert again.explanation.target == 0
+    assert again.explanation.picture is first.explanation.picture
+
+
+def test_a_block_is_kept_across_models(analyst: Analyst) -> None:
+    state = State(analyst.first.source, "resnet18t-se", layer="stage2.0.attention")
+    assert analyst.view(state).state.layer == "stage2.0.attention"
+    assert analyst.view(State(state.source, "resnet18t-bam", layer=state.layer)).state.layer == "stage2.attention"
+    assert analyst.view(State(state.source, "resnet18t-plain", layer=state.layer)).record is None
+
+
+def test_examples_of_a_lecturer(tmp_path: Path) -> None:
+    with pytest.raises(AttnvizError, match="no such folder"):
+        examples(tmp_path / "none")
+    Image.new("RGB", (8, 8)).save(tmp_path / "my_dog.png")
+    (tmp_path / "notes.txt").write_text("not a picture")
+    first = examples(tmp_path)[0]
+    assert (first.label, first.origin) == ("My dog", "own")
+    (tmp_path / "broken.png").write_text("not a picture")
+    with pytest.raises(PictureError, match=r"broken\.png"):
+        examples(tmp_path)

@@ -1,0 +1,115 @@
+"""What comes with the project: cards, weights, means; and refusals in one line."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+import attnviz
+from attnviz.backbones import VARIANTS, build
+from attnviz.errors import ModelError
+from attnviz.zoo import assets
+from attnviz.zoo.embedded import embedded_cards, load_embedded
+
+ROOT = Path(__file__).resolve().parents[3]
+IDS = [card.id for card in attnviz.catalogue()]
+
+
+def test_the_catalogue_has_weights() -> None:
+    assert IDS
+    assert set(IDS) <= set(VARIANTS)
+
+
+@pytest.mark.parametrize("model_id", IDS)
+def test_card(model_id: str) -> None:
+    card = next(card for card in attnviz.catalogue() if card.id == model_id)
+    weights = assets() / "weights" / f"{model_id}.safetensors"
+    model = build(model_id)
+    assert card.params == sum(p.numel() for p in model.parameters())
+    assert card.size_bytes == weights.stat().st_size < 9e6
+    assert card.top1_interval[0] < card.top1 < card.top1_interval[1]
+    assert card.top1 >= 0.88
+    assert len(card.classes) == 10
+    assert {"top1", "pointing", "certainty"} <= card.metrics.keys()
+    if model_id != "resnet18t-plain":
+        assert {"off", "frozen", "liveness", "alive"} <= card.metrics.keys()
+        assert card.metrics["alive"].keys() == attnviz.load(model_id).blocks.keys()
+        assert sum(card.metrics["alive"].values()) * 2 >= len(card.metrics["alive"])
+    for quantiles in card.metrics["certainty"].values():
+        assert len(quantiles) == 101
+        assert quantiles == sorted(quantiles)
+
+
+def test_everything_fits() -> None:
+    assert sum(path.stat().st_size for path in (assets() / "weights").iterdir()) < 64e6
+
+
+@pytest.mark.parametrize("model_id", IDS)
+def test_weights_are_what_the_file_says(model_id: str) -> None:
+    state = attnviz.load(model_id).model.state_dict()
+    for name, value in load_file(assets() / "weights" / f"{model_id}.safetensors").items():
+        assert value.dtype is torch.float16
+        assert torch.equal(state[name], value.float())
+
+
+@pytest.mark.parametrize("model_id", [i for i in IDS if i != "resnet18t-plain"])
+def test_frozen_at_the_means_of_the_file(model_id: str) -> None:
+    backbone = attnviz.load(model_id)
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8))
+    frozen = attnviz.explain(backbone, image, edits=[attnviz.Edit("*", "frozen")])
+    assert backbone.means is not None
+    checked = 0
+    for record in frozen.attention:
+        if isinstance(record.values, torch.Tensor) and backbone.blocks[record.layer].part(record.part).touches:
+            key = "/".join(filter(None, (record.layer, record.part)))
+            assert torch.equal(record.values, backbone.means.values[key])
+            checked += 1
+    assert checked or model_id in ("resnet18t-ca", "resnet18t-nl")
+
+
+def test_loading_twice_gives_the_same_object() -> None:
+    assert attnviz.load(IDS[0]) is attnviz.load(IDS[0])
+
+
+def test_an_unknown_model_lists_the_known() -> None:
+    with pytest.raises(ModelError, match=r"^no model 'resnet99' in the catalogue; there are resnet18t-") as caught:
+        attnviz.load("resnet99")
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    card = embedded_cards()[0]
+    state = load_file(assets() / "weights" / f"{card.id}.safetensors")
+    state["fc.extra"] = torch.zeros(1)
+    del state["fc.bias"]
+    save_file(state, tmp_path / f"{card.id}.safetensors")
+    with pytest.raises(ModelError, match="do not fit its network"):
+        load_embedded(card, "cpu", tmp_path)
+
+
+def test_an_installed_wheel_carries_the_assets(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    ignored = shutil.ignore_patterns(".*", "runs", "tests", "docs", "build", "screenshots", "__pycache__")
+    shutil.copytree(ROOT, source, ignore=ignored)
+    pip = [sys.executable, "-m", "pip", "--quiet"]
+    target = tmp_path / "installed"
+    subprocess.run(
+        [*pip, "install", "--no-deps", "--no-build-isolation", "--target", str(target), str(source)], check=True
+    )
+    code = f"import attnviz; print(attnviz.__file__); print(attnviz.load({IDS[0]!r}))"
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(target), "PATH": "/usr/bin:/bin"},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert found.stdout.startswith(str(target))
+    assert IDS[0] in found.stdout
