@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from attnviz.capture import AffinityMap, Backbone, Coordinate, Edit
-from attnviz.capture.backbone import pools
+from attnviz.capture.backbone import reads_mean
 from attnviz.capture.passes import Cut, Flow, Pass, Reading
 from attnviz.capture.values import Value, first
 from attnviz.errors import OptionError, ShapeError
@@ -206,13 +206,17 @@ def explain(
     layer = head.cam_layer if cam_layer is None else cam_layer
     if layer not in backbone.layers:
         raise OptionError(f"no layer {layer!r} in this model, outside its attention blocks")
-    if cam_call < -1:
-        raise OptionError(f"cam_call is {cam_call}; calls are counted from 0, and -1 is the last")
+    if isinstance(cam_call, bool) or not isinstance(cam_call, int) or cam_call < -1:
+        raise OptionError(f"cam_call is {cam_call!r}; calls are counted from 0, and -1 is the last")
     edits = tuple(edits)
     closed = layer == head.cam_layer and head.linear is not None and cam_call == -1
     cut = None if closed else Cut(layer, cam_call)
     watch = [layer, head.linear] if closed and head.linear else []
     output, watcher = backbone.run(x, edits, cut=cut, watch=watch)
+    if closed and not reads_mean(watcher.watched[layer][1], watcher.watched[head.linear], output):  # type: ignore[index]
+        # Not so for this picture (a clamped logit, an overflow): differentiate.
+        closed, cut = False, Cut(layer, cam_call)
+        output, watcher = backbone.run(x, edits, cut=cut)
     logits = output[0] if isinstance(output, Tensor) and output.dim() == 2 and len(output) == 1 else None
     index: int | tuple[int, int] | None = None
     cam: Cam | None = None
@@ -281,8 +285,6 @@ def _closed_form(
     """Where logits = W mean(A) + b, the gradient at every position is W / HW, so alpha_k = W_k / HW."""
     assert linear is not None
     features = watcher.watched[layer][1].detach()
-    if not pools(features, watcher.watched[linear][0][0]):
-        raise OptionError(f"{linear} no longer reads the mean of {layer}; name cam_layer to differentiate instead")
     weight = backbone.model.get_submodule(linear).weight
     assert isinstance(weight, Tensor)
     row = weight[target] if isinstance(target, int) else weight[target[0]] - weight[target[1]]

@@ -95,17 +95,19 @@ class Backbone:
         return result if isinstance(result, tuple) else (result, None)
 
     def place(self, x: Tensor) -> Tensor:
-        """x on the model's device and in its dtype, safe to use outside inference mode."""
+        """A copy of x on the model's device and in its dtype: a network may work on its input in place."""
         like = next(self.model.parameters(), x)
-        x = x.detach().to(device=like.device, dtype=like.dtype)
-        return x.clone() if x.is_inference() else x
+        with torch.inference_mode(False):
+            return x.detach().to(device=like.device, dtype=like.dtype, copy=True)
 
     def head(self, x: Tensor) -> Head:
-        """What the network ends in, found on a real forward pass (once for each input shape)."""
+        """What the network ends in, found on a forward pass of noise (once for each input shape)."""
         key = tuple(x.shape)
         with self._lock:
             if key not in self._heads:
-                self._heads[key] = self._find_head(x)
+                # Noise, since a fact about the network must not hang on whose picture came first.
+                noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+                self._heads[key] = self._find_head(noise.to(x))
             return self._heads[key]
 
     def run(
@@ -160,23 +162,26 @@ class Backbone:
         with torch.inference_mode(False), torch.no_grad(), running(watcher):
             output = self.model(self.place(x))
         inside = tuple(f"{layer}." for layer in self.blocks)
-        maps = [(path, value) for path, value in watcher.maps if not path.startswith(inside)]
+        resized = {path for path, module in self.model.named_modules() if isinstance(module, nn.AdaptiveAvgPool2d)}
+        maps = [(p, value) for p, value in watcher.maps if not p.startswith(inside) and p not in resized]
         if not maps:
             raise OptionError("this model computes no feature map, so there is nothing for Grad-CAM to stand on")
         path, features = maps[-1]
-        for linear, (args, result) in watcher.watched.items():
-            ends = isinstance(output, Tensor) and result.shape == output.shape and torch.equal(result, output)
-            if ends and pools(features, args[0]):
+        for linear, run in watcher.watched.items():
+            if reads_mean(features, run, output):
                 return Head(path, linear)
         return Head(path, None)
 
 
-def pools(features: Tensor, pooled: Any) -> bool:
-    """Whether ``pooled`` (B, C) is the mean of ``features`` (B, C, H, W) over positions."""
+def reads_mean(features: Tensor, run: tuple[tuple[Any, ...], Any], output: Any) -> bool:
+    """Whether a linear layer's run, (arguments, result), read the mean of ``features`` (B, C, H, W)
+    over positions, and its result is the network's output."""
+    args, result = run
     mean = features.detach().mean((2, 3))
-    if not isinstance(pooled, Tensor) or pooled.shape != mean.shape:
+    if not (isinstance(output, Tensor) and torch.equal(result, output) and args and args[0].shape == mean.shape):
         return False
-    return bool(torch.allclose(pooled.detach(), mean, rtol=1e-3, atol=1e-3 * float(mean.abs().max())))
+    near = max(1e-3, 4 * torch.finfo(mean.dtype).eps)
+    return bool(torch.allclose(args[0].detach(), mean, rtol=near, atol=near * float(mean.abs().max())))
 
 
 def instrument(

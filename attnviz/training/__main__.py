@@ -1,5 +1,6 @@
 """``python -m attnviz.training``: train the family, evaluate it, write its weights and cards."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -9,9 +10,10 @@ import typer
 from attnviz.backbones import VARIANTS
 from attnviz.errors import AttnvizError, ModelError
 from attnviz.training import data as training_data
-from attnviz.training.cards import by_size, draw_curves, finish, measured, table
+from attnviz.training.cards import INPUT_SIZE, by_size, finish, measured, rewrite
 from attnviz.training.loop import train as train_one
 from attnviz.training.recipe import Recipe
+from attnviz.training.report import draw_curves, markdown, table
 from attnviz.zoo.embedded import assets, embedded_cards
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
@@ -54,9 +56,18 @@ def train(
 def evaluate(ids: Ids = None, data: Data = Path("data"), runs: Runs = Path("runs")) -> None:
     """Measure the weights again (CPU, float32) and print the cards' table beside what the cards say."""
     wanted = known(ids)
-    cards = [card for card in embedded_cards() if card.id in wanted]
-    typer.echo("what the cards say\n" + table(cards))
-    typer.echo("measured now\n" + table([measured(card, data, runs / "cache") for card in cards]))
+    written = [card for card in embedded_cards() if card.id in wanted]
+    typer.echo("what the cards say\n" + table(written))
+    typer.echo("measured now\n" + table([measured(card, data, runs / "cache") for card in written]))
+
+
+@app.command()
+def cards(ids: Ids = None, data: Data = Path("data"), runs: Runs = Path("runs"), input_size: int = INPUT_SIZE) -> None:
+    """Write means and cards anew from the weights, at an input size."""
+    wanted, folder = known(ids), assets() / "weights"
+    for card in embedded_cards():
+        if card.id in wanted:
+            typer.echo(table([rewrite(replace(card, input_size=input_size), data, runs / "cache", folder)]))
 
 
 @app.command()
@@ -66,6 +77,13 @@ def sizes(ids: Ids = None, data: Data = Path("data"), runs: Runs = Path("runs"))
         if (runs / model_id / "state.pt").exists():
             found = by_size(runs / model_id / "state.pt", model_id, data, runs / "cache")
             typer.echo(f"{model_id:16}" + "  ".join(f"{size} px {top1:.2%}" for size, top1 in found.items()))
+
+
+@app.command()
+def docs(out: Path = Path("docs/models.md")) -> None:
+    """Write docs/models.md from the cards."""
+    out.write_text(markdown(embedded_cards()), encoding="utf-8")
+    typer.echo(str(out))
 
 
 @app.command()

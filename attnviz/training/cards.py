@@ -1,7 +1,5 @@
-"""Weights and cards of trained networks: written, measured again, and printed."""
+"""Weights and cards of trained networks: written, and measured again."""
 
-import json
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,14 +43,18 @@ def finish(
         std=STD,
         recipe={**recipe.as_dict(), "epochs": recipe.epochs, "seed": seed, "options": VARIANTS[model_id].options},
     )
-    means_path = folder / f"{model_id}.means.safetensors"
-    means_path.unlink(missing_ok=True)
+    return rewrite(card, data, cache, folder)
+
+
+def rewrite(card: ModelCard, data: Path, cache: Path, folder: Path) -> ModelCard:
+    """Measure a network's means and card from its written weights, and write both."""
+    (folder / f"{card.id}.means.safetensors").unlink(missing_ok=True)
     backbone = load_embedded(card, "cpu", folder)
     means = evaluation.means(backbone, load_split(data, "train", cache), card.input_size)
     if means:
-        save_means(folder, model_id, means)
+        save_means(folder, card.id, means)
     card = measured(card, data, cache, folder)
-    card.write(folder / f"{model_id}.json")
+    card.write(folder / f"{card.id}.json")
     return card
 
 
@@ -72,52 +74,3 @@ def by_size(state: Path, model_id: str, data: Path, cache: Path) -> dict[int, fl
     model.load_state_dict(torch.load(state, weights_only=True)["averaged"])
     split = load_split(data, "val", cache)
     return {size: top1(model, split, size, torch.device("cpu")) for size in SIZES}
-
-
-def table(cards: Sequence[ModelCard]) -> str:
-    """The cards as a table of text."""
-    head = ("model", "params", "MACs", "top-1", "95% interval", "off", "frozen", "Grad-CAM", "center", "alive")
-    rows = [head, *(_row(card) for card in cards)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
-
-
-def _row(card: ModelCard) -> tuple[str, ...]:
-    def counted(*keys: str) -> str:
-        entry = card.metrics
-        for key in keys:
-            entry = entry.get(key, {})
-        return f"{entry['share']:.2%} ({entry['count']})" if entry else "-"
-
-    alive = card.metrics.get("alive", {})
-    return (
-        card.id,
-        f"{card.params / 1e6:.2f}M",
-        f"{card.macs / 1e6:.0f}M",
-        counted("top1"),
-        "{:.2%} to {:.2%}".format(*card.top1_interval),
-        counted("off"),
-        counted("frozen"),
-        counted("pointing", "grad_cam"),
-        counted("pointing", "center"),
-        f"{sum(alive.values())} of {len(alive)}" if alive else "-",
-    )
-
-
-def draw_curves(logs: Mapping[str, Path], out: Path) -> None:
-    """Loss and top-1 by epoch of every log that is there."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    loss, accuracy = figure.subplots(1, 2)
-    for model_id, path in logs.items():
-        if not path.exists():
-            continue
-        lines = [json.loads(line) for line in path.read_text().splitlines()]
-        loss.plot([line["epoch"] for line in lines], [line["loss"] for line in lines], label=model_id)
-        tested = [line for line in lines if "top1" in line]
-        accuracy.plot([line["epoch"] for line in tested], [line["top1"] for line in tested], marker=".")
-    loss.set(xlabel="epoch", ylabel="training loss")
-    accuracy.set(xlabel="epoch", ylabel="top-1 on val/, averaged weights")
-    loss.legend()
-    figure.savefig(out, dpi=150)

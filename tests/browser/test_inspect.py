@@ -1,5 +1,6 @@
 """Inspect in a real browser: what it says equals the tensors, and what goes wrong loses nothing."""
 
+import base64
 from pathlib import Path
 
 import numpy as np
@@ -252,6 +253,31 @@ def test_an_upload(page: Page, photo: Path) -> None:
     assert box["width"] / box["height"] == pytest.approx(320 / 180, rel=0.02)
     choose_model(page, first_model())
     check_predictions(page, explained(first_model(), photo))
+
+
+@pytest.mark.parametrize("way", ["drop", "paste"])
+def test_a_photo_that_is_dropped_or_pasted(page: Page, photo: Path, way: str) -> None:
+    page.evaluate(
+        """([data, way]) => {
+            const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+            const carried = new DataTransfer();
+            carried.items.add(new File([bytes], 'disk.png', {type: 'image/png'}));
+            if (way === 'paste') document.dispatchEvent(new ClipboardEvent('paste', {clipboardData: carried}));
+            else document.querySelector('.av-photo').dispatchEvent(
+                new DragEvent('drop', {dataTransfer: carried, bubbles: true, cancelable: true}));
+        }""",
+        [base64.b64encode(photo.read_bytes()).decode(), way],
+    )
+    page.wait_for_function("attnviz.get('busy') === true")
+    settled(page)
+    check_predictions(page, explained(first_model(), photo))
+
+
+def test_the_last_of_many_clicks_stands(page: Page) -> None:
+    page.evaluate("[2, 5, 1, 8, 6].forEach(i => document.querySelector(`.av-prediction [data-index='${i}']`).click())")
+    settled(page)
+    expect(page.locator('.av-prediction [aria-pressed="true"]')).to_have_attribute("data-index", "6")
+    check_cam(page, explained(first_model(), first_example(), 6))
 
 
 @pytest.mark.parametrize(

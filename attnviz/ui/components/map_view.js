@@ -88,6 +88,7 @@ function arrange() {
 }
 
 let place = null;
+let base = null; // all but the cursor, kept so that a moving pointer costs nothing
 function draw(now = place) {
   place = now;
   if (!place) return;
@@ -100,8 +101,21 @@ function draw(now = place) {
   if (shown && !source.silent) av.overlay(pen, map, box, shown);
   if (shown && source.h) shown.strips = av.strips(pen, box, source, channel, shown, GUTTER - 6);
   if (query && map) av.ring(pen, box, query.cell, source.affinity.queries);
+  base = new OffscreenCanvas(canvas.width, canvas.height);
+  base.getContext("2d").drawImage(canvas, 0, 0);
+  mark();
+}
+
+/** The cursor, over what is drawn. */
+function mark() {
   const cursor = av.get("cursor");
-  if (cursor && shown) av.cross(pen, box, cursor);
+  if (!cursor || !shown) return;
+  const pen = canvas.getContext("2d");
+  pen.save();
+  pen.setTransform(1, 0, 0, 1, 0, 0);
+  pen.drawImage(base, 0, 0);
+  pen.restore();
+  av.cross(pen, box, cursor);
 }
 
 /** The words and numbers around the canvas. */
@@ -201,8 +215,8 @@ av.on("picture", element, () => {
 av.on("gutter", element, arrange);
 av.on("view", element, refresh);
 av.on("cursor", element, () => {
-  if (!source) return;
-  draw();
+  if (!source || !base) return;
+  mark();
   read();
 });
 if (side === "attention") {

@@ -1,5 +1,6 @@
 """Grad-CAM against captum and autograd, on signed maps that are not zero."""
 
+import contextlib
 import copy
 from typing import Any
 
@@ -9,10 +10,10 @@ import torchvision
 from torch import Tensor, nn
 
 import attnviz
-from attnviz import AttnvizError, Backbone, Explanation
+from attnviz import AttnvizError, Backbone
 from attnviz.mechanisms import SE
-from tests.unit.capture.networks import ATTENTIVE, IDS, LABELS, Tiny, picture, plain, randomize, seeded, tapped, untapped
-from tests.unit.capture.oracles import autograd_map, captum_map, close_to
+from tests.unit.capture.networks import ATTENTIVE, IDS, ODD, Tiny, picture, plain, randomize, seeded, tapped, untapped
+from tests.unit.capture.oracles import autograd_map, captum_map, close_to, distance, observe
 
 # Of every kind: a stage, a block, a convolution, what an in-place ReLU overwrites, the stem's last.
 CUTS = ("stem.0", "stem", "stage1.1.conv1", "stage2", "stage3.0.bn1", "stage3.1", "stage4.0.shortcut", "stage4.1.bn2")
@@ -120,7 +121,7 @@ def test_bad_targets(target: Any, said: str, layer: str | None) -> None:
     refused(tapped("resnet18t-se"), said, target=target, cam_layer=layer)
 
 
-@pytest.mark.parametrize("layer", ["", "stage9", "stage4.", "fc", "pool", 4, "stage1.0.attention.gate"], ids=repr)
+@pytest.mark.parametrize("layer", ["", "stage9", "stage4.", "fc", "flatten", 4, "stage1.0.attention.gate"], ids=repr)
 def test_bad_layers(layer: Any) -> None:
     refused(tapped("resnet18t-se"), str(layer), cam_layer=layer)
 
@@ -209,11 +210,96 @@ def test_other_peoples_networks(name: str) -> None:
 def test_the_map_is_of_the_layers_own_output() -> None:
     """DenseNet's last norm is followed by an in-place ReLU: its own output has negative values."""
     model = randomize(seeded(small_densenet), 0, (64, 64))
-    oracle = copy.deepcopy(model)
-    found = attnviz.explain(attnviz.instrument(model), picture(4, (64, 96)), 3)
-    (_, output), = observed(oracle, picture(4, (64, 96)))
+    oracle, x = copy.deepcopy(model), picture(4, (64, 96))
+    found = attnviz.explain(attnviz.instrument(model), x, 3).cam
+    assert found is not None
+    close_to(found.signed, captum_map(oracle, "features.norm5", x, 3))
+    output = observe(oracle, x, "features.norm5")["features.norm5"][0][1]
     assert output.min() < -0.1
-    assert found.cam is not None
-    close_to(found.cam.signed, captum_map(oracle, "features.norm5", picture(4, (64, 96)), 3))
-    wrong = autograd_map(nn.Sequential(oracle), "0.features.norm5", -1, picture(4, (64, 96)), 3)
-    close_to(found.cam.signed, wrong)
+    # The head is linear in relu(output): alpha is its weight where the ReLU is open, in the mean.
+    weight = oracle.get_submodule("classifier").weight[3].detach()  # type: ignore[index,union-attr]
+    alpha = weight * (output[0] > 0).float().mean((1, 2)) / output[0, 0].numel()
+    close_to(found.signed, torch.einsum("c,chw->hw", alpha, output[0]))
+    assert distance(torch.einsum("c,chw->hw", alpha, output[0].relu()), found.signed) > 0.01
+
+
+class VggLike(nn.Module):
+    """A head that reads positions apart, behind an adaptive pool, with two linear layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(inplace=True), nn.MaxPool2d(4), nn.Conv2d(8, 16, 3), nn.ReLU()
+        )
+        self.pool = nn.AdaptiveAvgPool2d(3)
+        self.classifier = nn.Sequential(nn.Linear(144, 20), nn.ReLU(inplace=True), nn.Dropout(), nn.Linear(20, 10))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classifier(self.pool(self.features(x)).flatten(1))
+
+
+class OneLinear(VggLike):
+    """A head of one linear layer over all positions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.classifier = nn.Sequential(nn.Linear(144, 10))
+
+
+class MaxHead(VggLike):
+    """A linear head over maxima: of the right shape for the closed form, and wrong for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pool = nn.AdaptiveMaxPool2d(1)  # type: ignore[assignment]
+        self.classifier = nn.Sequential(nn.Linear(16, 10))
+
+
+class Clamped(VggLike):
+    """Its logits are no longer linear in the mean once they are large."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.classifier = nn.Sequential(nn.Linear(16, 10), nn.Hardtanh(-0.6, 0.6, inplace=True))
+
+
+class Normed(VggLike):
+    """A norm between the mean and the linear layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.classifier = nn.Sequential(nn.LayerNorm(16), nn.Linear(16, 10))
+
+
+@pytest.mark.parametrize("make", [VggLike, OneLinear, MaxHead, Clamped, Normed])
+def test_heads_without_a_closed_form(make: type[nn.Module]) -> None:
+    model = seeded(make)
+    backbone, oracle = attnviz.instrument(copy.deepcopy(model)), model
+    for seed in range(3):
+        found = attnviz.explain(backbone, picture(seed), (0, 4)).cam
+        assert found is not None
+        assert found.layer == "features"
+        close_to(found.signed, captum_map(oracle, "features", picture(seed), (0, 4)))
+
+
+FIRST = {
+    "black": torch.zeros(1, 3, *ODD),
+    "constant": torch.full((1, 3, *ODD), 7.0),
+    "not a number": torch.full((1, 3, *ODD), float("nan")),
+}
+
+
+@pytest.mark.parametrize("name", FIRST)
+@pytest.mark.parametrize("make", [Tiny, MaxHead])
+def test_the_first_picture_decides_nothing(make: type[nn.Module], name: str) -> None:
+    """What a network ends in is a fact about it, not about the first picture of that size."""
+    expected = attnviz.explain(attnviz.instrument(seeded(make)), picture(), 1).cam
+    backbone = attnviz.instrument(seeded(make))
+    with contextlib.suppress(AttnvizError):
+        attnviz.explain(backbone, FIRST[name], 1)
+    found = attnviz.explain(backbone, picture(), 1).cam
+    assert found is not None
+    assert expected is not None
+    assert torch.equal(found.signed, expected.signed)
