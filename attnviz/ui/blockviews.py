@@ -14,6 +14,7 @@ from attnviz.ui.analysis import View
 from attnviz.ui.payloads import Array, Payload, number, packed, percent, title
 
 BINS = 40
+PRIMED = re.compile(r"<msup>(<mi>[^<]*</mi>)(<mi>&#x0203[23];</mi>)</msup>")
 
 
 def channels(view: View) -> Payload | None:
@@ -176,4 +177,6 @@ def formula(view: View) -> Payload | None:
 
 def mathml(formula: str) -> list[str]:
     """A formula's statements, a line of MathML each."""
-    return [convert(line, display="block") for line in re.split(r",\s*\\quad\s*", formula)]
+    lines = [convert(line, display="block") for line in re.split(r",\s*\\quad\s*", formula)]
+    # A prime is a raised sign already: as a superscript it would be raised twice.
+    return [PRIMED.sub(r"<mrow>\1\2</mrow>", line) for line in lines]

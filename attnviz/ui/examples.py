@@ -9,7 +9,7 @@ from attnviz.images import load_picture
 from attnviz.ui import texts
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
-PACKAGED = ("tower.jpg", "cheetah.jpg", "lion.jpg")
+PACKAGED = ("tower.jpg", "cheetah.jpg", "lion.jpg")  # none shows one of the ten classes
 LIMIT = 24
 
 
@@ -20,7 +20,7 @@ class Example:
     id: str
     label: str
     path: Path
-    origin: str  # "drawn", "package" or "own"
+    origin: str  # "drawn", "other" (a photo of none of the ten classes) or "own"
 
 
 def examples(folder: Path | None = None) -> list[Example]:
@@ -44,7 +44,7 @@ def _packaged() -> list[Example]:
     folder = Path(spec.origin).parent / "media_assets" / "images"
     paths = [folder / name for name in PACKAGED]
     return [
-        Example(f"package-{p.stem}", texts.EXAMPLE_NAMES.get(p.stem, _title(p)), p, "package")
+        Example(f"package-{p.stem}", texts.EXAMPLE_NAMES.get(p.stem, _title(p)), p, "other")
         for p in paths
         if p.is_file()
     ]

@@ -13,7 +13,7 @@ PHOTO = {
     "uploading": "Uploading …",
     "refused": "This file did not get through: {why}",
     "drawn": "drawn",
-    "package": "photo",
+    "other": "none of the ten",
     "own": "photo",
     "alt": "The picture that is explained: {name}",
 }
@@ -27,7 +27,7 @@ MODEL_NAME = "ResNet-18 thin + {mechanism}"
 
 PREDICTION = {
     "heading": "Prediction: choose the class to explain",
-    "rest": "The network knows these classes alone:",
+    "rest": "Its other classes; it knows no more:",
     "share": "{label}, probability {percent}",
 }
 CERTAINTY = (
@@ -77,7 +77,8 @@ RAIL = {
     "heading": "Attention blocks in network order",
     "tick": "{layer}: a block without attention",
     "part": "Part",
-    "size": "{channels} ch · {rows}×{columns}",
+    "channels": "{channels} channels",
+    "grid": "{rows}×{columns}",
     "block": "{layer}, {mechanism}, {channels} channels, {rows} by {columns}",
     "none": "No attention blocks in this network.",
 }
@@ -208,4 +209,4 @@ WENT_WRONG = "Something went wrong on the server; the page is as it was."
 GONE = "Your picture is no longer on the server (uploads are deleted after an hour): please choose it again."
 NO_MODELS = "There are no weights in assets/weights, so no model can be shown."
 BAD_REQUEST = "The page asked for something that does not exist ({what}); it is as it was."
-EXAMPLE_NAMES = {"tower": "Church tower", "cheetah": "Cheetah", "lion": "Lion", "flower": "Flower", "china": "Temple"}
+EXAMPLE_NAMES = {"tower": "Eiffel Tower", "cheetah": "Cheetah", "lion": "Lion"}

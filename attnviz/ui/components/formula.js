@@ -26,13 +26,12 @@ function show() {
   fit();
 }
 
-/** A long formula is set smaller, down to where it still reads; then it scrolls. */
+/** Long formulas are set smaller, down to where they still read; then they scroll. */
 function fit() {
-  for (const line of element.querySelectorAll(".line")) {
-    for (let size = 18; size >= 13; size--) {
-      line.style.fontSize = `${size}px`;
-      if (line.scrollWidth <= line.clientWidth) break;
-    }
+  const lines = [...element.querySelectorAll(".line")];
+  for (let size = 18; size >= 13; size--) {
+    at(".lines").style.fontSize = `${size}px`;
+    if (lines.every((line) => line.scrollWidth <= line.clientWidth)) break;
   }
 }
 
