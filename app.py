@@ -12,8 +12,10 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 def options(arguments: list[str] | None = None) -> argparse.Namespace:
     """What the command line asks for."""
     parser = argparse.ArgumentParser(description="See what a CNN's attention does to your picture.")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 for every one")
-    parser.add_argument("--port", type=int, default=7860, help="port to listen on")
+    # A Space says by these variables where it listens.
+    host, port = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"), os.environ.get("GRADIO_SERVER_PORT", "7860")
+    parser.add_argument("--host", default=host, help="address to listen on; 0.0.0.0 for every one")
+    parser.add_argument("--port", type=int, default=port, help="port to listen on")
     parser.add_argument("--examples", type=Path, metavar="DIR", help="a folder of your own pictures, shown first")
     return parser.parse_args(arguments)
 

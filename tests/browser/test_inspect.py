@@ -86,10 +86,13 @@ def test_every_model_and_every_block(page: Page, models: list[str]) -> None:
 @pytest.mark.parametrize(
     ("model", "part"),
     [
-        ("resnet18t-cbam", "spatial"),
-        ("resnet18t-scse", "sse"),
-        ("resnet18t-gc", "context"),
-        ("resnet18t-bam", "spatial"),
+        pytest.param(model, part, marks=pytest.mark.shipped(model))
+        for model, part in (
+            ("resnet18t-cbam", "spatial"),
+            ("resnet18t-scse", "sse"),
+            ("resnet18t-gc", "context"),
+            ("resnet18t-bam", "spatial"),
+        )
     ],
 )
 def test_a_map_reads_as_its_tensor(page: Page, model: str, part: str) -> None:
@@ -110,6 +113,7 @@ def test_a_map_reads_as_its_tensor(page: Page, model: str, part: str) -> None:
         assert value(page, f"{ATTENTION} .high") == -value(page, f"{ATTENTION} .low")
 
 
+@pytest.mark.shipped("resnet18t-se")
 def test_the_channels_of_a_gate(page: Page) -> None:
     choose_model(page, "resnet18t-se")
     explanation = explained("resnet18t-se", first_example())
@@ -134,6 +138,7 @@ def test_the_channels_of_a_gate(page: Page) -> None:
     assert value(page, f"{ATTENTION} .value") == same(after[cell(page)].item())
 
 
+@pytest.mark.shipped("resnet18t-bam")
 def test_one_channel_of_a_volume(page: Page) -> None:
     choose_model(page, "resnet18t-bam")
     explanation = explained("resnet18t-bam", first_example())
@@ -150,6 +155,7 @@ def test_one_channel_of_a_volume(page: Page) -> None:
     np.testing.assert_allclose(value(page, f"{ATTENTION} .high"), gates.mean(0).max().item(), rtol=1e-5)
 
 
+@pytest.mark.shipped("resnet18t-ca")
 def test_strips_and_their_product(page: Page) -> None:
     choose_model(page, "resnet18t-ca")
     explanation = explained("resnet18t-ca", first_example())
@@ -165,6 +171,7 @@ def test_strips_and_their_product(page: Page) -> None:
     np.testing.assert_allclose(value(page, f"{ATTENTION} .value"), expected, rtol=1e-5)
 
 
+@pytest.mark.shipped("resnet18t-sk")
 def test_the_shares_of_branches(page: Page) -> None:
     choose_model(page, "resnet18t-sk")
     explanation = explained("resnet18t-sk", first_example())
@@ -176,6 +183,7 @@ def test_the_shares_of_branches(page: Page) -> None:
     np.testing.assert_allclose(means, shares.mean(1), rtol=1e-5)
 
 
+@pytest.mark.shipped("resnet18t-nl")
 def test_a_query_by_mouse_and_keyboard(page: Page) -> None:
     choose_model(page, NON_LOCAL)
     explanation = explained(NON_LOCAL, first_example())
@@ -204,6 +212,7 @@ def test_a_query_by_mouse_and_keyboard(page: Page) -> None:
     assert value(page, f"{ATTENTION} .value") == same(affinity.row(query)[query].item())
 
 
+@pytest.mark.shipped("resnet18t-nl")
 def test_the_row_computed_in_the_browser(page: Page) -> None:
     """Before the server's row is there, the page shows its own, from the factors."""
     choose_model(page, NON_LOCAL)
@@ -241,6 +250,7 @@ def test_the_class_that_is_explained(page: Page) -> None:
         assert told is not explanation.cam.positive
 
 
+@pytest.mark.shipped("resnet18t-se")
 def test_an_upload(page: Page, photo: Path) -> None:
     page.select_option(".av-models select", "resnet18t-se")
     settled(page)
@@ -288,6 +298,7 @@ def test_the_last_of_many_clicks_stands(page: Page) -> None:
         ("drawing.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
     ],
 )
+@pytest.mark.shipped("resnet18t-se")
 def test_a_bad_upload_says_so_and_loses_nothing(page: Page, tmp_path: Path, name: str, data: bytes, said: str) -> None:
     page.click('.av-prediction [data-index="3"]')
     settled(page)
@@ -320,6 +331,7 @@ def test_a_bad_upload_says_so_and_loses_nothing(page: Page, tmp_path: Path, name
         {"layer": ["a"]},
     ],
 )
+@pytest.mark.shipped("resnet18t-nl")
 def test_junk_from_a_browser_is_refused_in_one_line(page: Page, patch: dict[str, object]) -> None:
     choose_model(page, NON_LOCAL)
     title = page.locator(f"{CAM} h2").inner_text()
@@ -338,6 +350,7 @@ def test_junk_from_a_browser_is_refused_in_one_line(page: Page, patch: dict[str,
     assert page.locator(f"{CAM} h2").inner_text() == title
 
 
+@pytest.mark.shipped("resnet18t-se")
 def test_the_rail_by_keyboard(page: Page) -> None:
     choose_model(page, "resnet18t-se")
     choose_block(page, "stage1.0.attention")
@@ -353,6 +366,7 @@ def test_the_rail_by_keyboard(page: Page) -> None:
     expect(page.locator(f"{ATTENTION} figure")).to_have_attribute("data-layer", "stage4.1.attention")
 
 
+@pytest.mark.shipped("resnet18t-nl")
 def test_blocks_without_attention_are_ticks(page: Page) -> None:
     choose_model(page, NON_LOCAL)
     ticks = page.locator(".av-rail .tick").all_inner_texts()

@@ -113,6 +113,7 @@ def test_another_class_keeps_the_picture_and_its_pass(analyst: Analyst) -> None:
     assert again.explanation.picture is first.explanation.picture
 
 
+@pytest.mark.shipped("resnet18t-se", "resnet18t-bam", "resnet18t-plain")
 def test_a_block_is_kept_across_models(analyst: Analyst) -> None:
     state = State(analyst.first.source, "resnet18t-se", layer="stage2.0.attention")
     assert analyst.view(state).state.layer == "stage2.0.attention"
