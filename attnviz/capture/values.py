@@ -5,7 +5,7 @@ those of ``Kind`` with the batch in front.
 """
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, SupportsIndex
 
 import torch
 from torch import Tensor
@@ -70,16 +70,15 @@ class AffinityMap:
 
     def flat(self, q: int | tuple[int, ...]) -> int:
         """The flat index of a query. Raises OptionError outside the grid."""
-        size = "x".join(map(str, self.query_grid))
-        if isinstance(q, int):
-            if not 0 <= q < len(self.theta):
-                raise OptionError(f"query {q} is outside the {size} grid, which has {len(self.theta)} positions")
-            return q
-        if len(q) != len(self.query_grid) or not all(0 <= i < n for i, n in zip(q, self.query_grid, strict=True)):
-            raise OptionError(f"query {tuple(q)} is outside the {size} grid")
+        grid = self.query_grid if isinstance(q, tuple | list) else (len(self.theta),)
+        given = tuple(q) if isinstance(q, tuple | list) else (q,)
+        whole = all(isinstance(i, SupportsIndex) and not isinstance(i, bool) for i in given)
+        if not whole or len(given) != len(grid) or not all(0 <= i < n for i, n in zip(given, grid, strict=True)):
+            size = "x".join(map(str, self.query_grid))
+            raise OptionError(f"query {q!r} is outside the {size} grid, which has {len(self.theta)} positions")
         index = 0
-        for i, n in zip(q, self.query_grid, strict=True):
-            index = index * n + i
+        for i, n in zip(given, grid, strict=True):
+            index = index * n + int(i)
         return index
 
     def _rows(self, which: slice) -> Tensor:

@@ -1,0 +1,68 @@
+"""Figures hold the tensors that they show, with their scales; what is saved can be read back."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import attnviz
+from attnviz.backbones import VARIANTS
+from attnviz.capture import AffinityMap, Coordinate
+from attnviz.images import squash
+from tests.unit.capture.networks import family
+
+MECHANISMS = [model_id for model_id in VARIANTS if model_id != "resnet18t-plain"]
+
+
+def explained(model_id: str) -> attnviz.Explanation:
+    def preprocess(image: Image.Image) -> tuple[torch.Tensor, attnviz.Picture]:
+        picture = squash(image, 64)
+        return torch.from_numpy(np.array(picture.seen)).permute(2, 0, 1)[None] / 128 - 1, picture
+
+    backbone = attnviz.instrument(family(model_id), preprocess, [f"class {i}" for i in range(10)])
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)
+    return attnviz.explain(backbone, Image.fromarray(pixels))
+
+
+@pytest.mark.parametrize("model_id", MECHANISMS)
+def test_every_record_is_drawn_as_it_is(model_id: str) -> None:
+    explanation = explained(model_id)
+    for record in explanation.attention[-3:]:
+        figure = explanation.figure(record)
+        _, attention, cam, *bars = figure.axes
+        assert record.layer in attention.get_title()
+        np.testing.assert_array_equal(cam.images[-1].get_array(), explanation.cam.map.numpy())
+        low, high = explanation.cam.map.min().item(), explanation.cam.map.max().item()
+        assert [label.get_text() for label in bars[-1].get_yticklabels()] == [f"{low:.3g}", f"{high:.3g}"]
+        values = record.values
+        if isinstance(values, AffinityMap):
+            middle = tuple(n // 2 for n in values.query_grid)
+            np.testing.assert_array_equal(attention.images[-1].get_array(), values.row(middle).numpy())
+        elif isinstance(values, Coordinate):
+            shape = (values.h.shape[1], values.w.shape[1])
+            assert attention.images[-1].get_array().shape == shape
+        elif values.dim() == 1:
+            heights = [bar.get_height() for bar in attention.patches]
+            np.testing.assert_allclose(heights, np.sort(values.numpy())[::-1])
+
+
+@pytest.mark.parametrize("model_id", ["resnet18t-plain", "resnet18t-nl", "resnet18t-ca"])
+def test_what_is_saved_can_be_read_back(model_id: str, tmp_path: Path) -> None:
+    explanation = explained(model_id)
+    folder = explanation.save(tmp_path / "out")
+    arrays = np.load(folder / "arrays.npz")
+    np.testing.assert_array_equal(arrays["logits"], explanation.logits.numpy())
+    np.testing.assert_array_equal(arrays["cam"], explanation.cam.signed.numpy())
+    for record in explanation.attention:
+        if isinstance(record.values, Coordinate):
+            np.testing.assert_array_equal(arrays[f"{record.layer}/h"], record.values.h.numpy())
+        if isinstance(record.values, AffinityMap):
+            np.testing.assert_array_equal(arrays[f"{record.layer}/phi"], record.values.phi.numpy())
+    about = json.loads((folder / "explanation.json").read_text())
+    assert about["target"] == explanation.target
+    assert len(about["attention"]) == len(explanation.attention)
+    with Image.open(folder / "figure.png") as figure:
+        assert figure.size[0] > 1000
