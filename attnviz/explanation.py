@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from attnviz.capture import AffinityMap, Backbone, Coordinate, Edit
 from attnviz.capture.backbone import reads_mean
 from attnviz.capture.passes import Cut, Flow, Pass, Reading
 from attnviz.capture.values import Value, first
-from attnviz.errors import OptionError, ShapeError
+from attnviz.errors import OptionError, PictureError, ShapeError
 from attnviz.images import Picture
 from attnviz.mechanisms import Kind, Role, Step
 
@@ -95,6 +96,7 @@ class Explanation:
     input: Tensor = field(repr=False)
 
     @cached_property
+    @torch.inference_mode(False)
     def probabilities(self) -> Tensor | None:
         """softmax(logits), (N,)."""
         return None if self.logits is None else self.logits.softmax(0)
@@ -107,6 +109,7 @@ class Explanation:
         labels = self.backbone.classes
         return [(i, labels[i] if labels else str(i), p) for i, p in zip(indices.tolist(), values.tolist(), strict=True)]
 
+    @torch.inference_mode(False)
     def features(self, layer: str, call: int = 0) -> tuple[Tensor, Tensor]:
         """A block's input and output, (C, H, W) each, recomputed with the edits."""
         flow = self._flow(layer, call)
@@ -114,6 +117,7 @@ class Explanation:
         assert flow.output is not None
         return flow.input[0].float().cpu(), flow.output[0].float().cpu()
 
+    @torch.inference_mode(False)
     def steps(self, layer: str, call: int = 0) -> tuple[Step, ...]:
         """A block's formula with this picture's numbers, without a batch axis, edits included."""
         block_input = self._flow(layer, call).input
@@ -192,7 +196,7 @@ def explain(
         backbone: from ``load`` or ``instrument``.
         image: path, bytes, PIL image, array, or a preprocessed tensor (1, C, H, W).
         target: class index, label, None for the prediction, or (a, b) for logit a minus logit b.
-        cam_layer: whose output Grad-CAM stands on; None for the last feature map.
+        cam_layer: whose output Grad-CAM stands on; None for the last feature map of more than one position.
         cam_call: which run of that layer, counted from 0; -1 for the last.
         edits: changes made to attention values during the pass.
 
@@ -201,35 +205,27 @@ def explain(
     """
     x, picture = backbone.preprocess(image)
     x = backbone.place(x)
-    _check_size(x)
+    _check_input(x)
     head = backbone.head(x)
     layer = head.cam_layer if cam_layer is None else cam_layer
-    if layer not in backbone.layers:
+    if layer is not None and layer not in backbone.layers:
         raise OptionError(f"no layer {layer!r} in this model, outside its attention blocks")
     if isinstance(cam_call, bool) or not isinstance(cam_call, int) or cam_call < -1:
         raise OptionError(f"cam_call is {cam_call!r}; calls are counted from 0, and -1 is the last")
     edits = tuple(edits)
-    closed = layer == head.cam_layer and head.linear is not None and cam_call == -1
-    cut = None if closed else Cut(layer, cam_call)
-    watch = [layer, head.linear] if closed and head.linear else []
-    output, watcher = backbone.run(x, edits, cut=cut, watch=watch)
-    if closed and not reads_mean(watcher.watched[layer][1], watcher.watched[head.linear], output):  # type: ignore[index]
-        # Not so for this picture (a clamped logit, an overflow): differentiate.
-        closed, cut = False, Cut(layer, cam_call)
-        output, watcher = backbone.run(x, edits, cut=cut)
+    linear = head.linear if layer == head.cam_layer and cam_call == -1 else None
+    output, watcher = _pass(backbone, x, edits, layer, linear, cam_call)
     logits = output[0] if isinstance(output, Tensor) and output.dim() == 2 and len(output) == 1 else None
     index: int | tuple[int, int] | None = None
     cam: Cam | None = None
     reason: str | None = "the model's output is not one row of logits, so there is no class to explain"
     if logits is not None:
         index = _target(backbone, logits, target)
-        signed = (
-            _closed_form(backbone, watcher, layer, head.linear, index) if closed else _gradients(logits, cut, index)
-        )
-        cam, reason = (Cam(signed, layer, index), None) if isinstance(signed, Tensor) else (None, signed)
+        signed = _signed(backbone, watcher, layer, linear, logits, index)
+        cam, reason = (Cam(signed, str(layer), index), None) if isinstance(signed, Tensor) else (None, signed)
     return Explanation(
         backbone=backbone,
-        output=output.detach() if isinstance(output, Tensor) else output,
+        output=tree_map(lambda value: value.detach() if isinstance(value, Tensor) else value, output),
         logits=None if logits is None else logits.detach().float().cpu(),
         target=index,
         picture=picture,
@@ -241,9 +237,25 @@ def explain(
     )
 
 
-def _check_size(x: Tensor) -> None:
+def _pass(
+    backbone: Backbone, x: Tensor, edits: tuple[Edit, ...], layer: str | None, linear: str | None, call: int
+) -> tuple[Any, Pass]:
+    """A pass that Grad-CAM can stand on: watched where ``linear`` reads the mean of the layer, else cut there."""
+    if layer is None:
+        return backbone.run(x, edits)
+    if linear is not None:
+        output, watcher = backbone.run(x, edits, watch=[layer, linear])
+        if reads_mean(watcher.watched[layer][1], watcher.watched[linear], output):
+            return output, watcher
+        # Not so for this picture (a clamped logit, an overflow): differentiate.
+    return backbone.run(x, edits, cut=Cut(layer, call))
+
+
+def _check_input(x: Tensor) -> None:
     if x.dim() != 4 or len(x) != 1 or 0 in x.shape:
         raise ShapeError(f"one picture at a time: a tensor (1, C, H, W), not {tuple(x.shape)}")
+    if not x.isfinite().all():
+        raise PictureError(f"the picture holds values that are no numbers, or too large for {x.dtype}")
 
 
 def _record(backbone: Backbone, watcher: Pass, reading: Reading) -> AttentionRecord:
@@ -267,6 +279,8 @@ def _record(backbone: Backbone, watcher: Pass, reading: Reading) -> AttentionRec
 
 
 def _target(backbone: Backbone, logits: Tensor, target: Target) -> int | tuple[int, int]:
+    if backbone.classes is not None and len(backbone.classes) != len(logits):
+        raise OptionError(f"the model has {len(logits)} classes, and {len(backbone.classes)} labels were given")
     if target is None:
         return int(logits.argmax())
     if not isinstance(target, tuple):
@@ -279,11 +293,25 @@ def _target(backbone: Backbone, logits: Tensor, target: Target) -> int | tuple[i
     return a, b
 
 
-def _closed_form(
-    backbone: Backbone, watcher: Pass, layer: str, linear: str | None, target: int | tuple[int, int]
-) -> Tensor:
-    """Where logits = W mean(A) + b, the gradient at every position is W / HW, so alpha_k = W_k / HW."""
+def _signed(
+    backbone: Backbone,
+    watcher: Pass,
+    layer: str | None,
+    linear: str | None,
+    logits: Tensor,
+    target: int | tuple[int, int],
+) -> Tensor | str:
+    """The signed map (h, w), or why there is none."""
+    if layer is None:
+        return "this model computes no feature map here, so there is nothing for Grad-CAM to stand on"
+    if watcher.cut is not None:
+        return _gradients(logits, watcher.cut, target)
     assert linear is not None
+    return _closed_form(backbone, watcher, layer, linear, target)
+
+
+def _closed_form(backbone: Backbone, watcher: Pass, layer: str, linear: str, target: int | tuple[int, int]) -> Tensor:
+    """Where logits = W mean(A) + b, the gradient at every position is W / HW, so alpha_k = W_k / HW."""
     features = watcher.watched[layer][1].detach()
     weight = backbone.model.get_submodule(linear).weight
     assert isinstance(weight, Tensor)
@@ -292,9 +320,8 @@ def _closed_form(
     return torch.einsum("c,chw->hw", row.float(), features[0].float()).div(positions).cpu()
 
 
-def _gradients(logits: Tensor, cut: Cut | None, target: int | tuple[int, int]) -> Tensor | str:
+def _gradients(logits: Tensor, cut: Cut, target: int | tuple[int, int]) -> Tensor | str:
     """alpha_k = mean over positions of d(score)/dA_k, from the leaf at the cut; or why there is none."""
-    assert cut is not None
     if cut.leaf is None:
         return f"{cut.layer} did not run" + (f" a call {cut.call}" if cut.call >= 0 else "")
     score = logits[target] if isinstance(target, int) else logits[target[0]] - logits[target[1]]

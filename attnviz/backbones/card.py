@@ -13,7 +13,7 @@ class ModelCard:
     ``params`` and ``macs`` are counts (MACs of one picture at ``input_size``, functional matrix
     products included), ``size_bytes`` that of the weights' file, ``top1`` a share with its 95%
     interval. ``recipe_group`` names what was trained alike: only within it do differences speak of
-    the attention alone. ``metrics`` holds what was measured (see ``docs/cards.md``).
+    the attention alone. ``metrics`` holds what was measured (see ``docs/models.md``).
     """
 
     id: str

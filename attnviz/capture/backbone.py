@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -22,10 +23,10 @@ Preprocess = Callable[[Any], Tensor | tuple[Tensor, Picture]]
 
 @dataclass(frozen=True)
 class Head:
-    """A network's last layers: the last feature map's layer and, where the logits are a linear
-    layer of that map's mean over positions, that layer (else None)."""
+    """A network's last layers: the last feature map's layer (None where there is no map) and, where
+    the logits are a linear layer of that map's mean over positions, that layer (else None)."""
 
-    cam_layer: str
+    cam_layer: str | None
     linear: str | None
 
 
@@ -56,16 +57,18 @@ class Backbone:
             path: module for path, module in model.named_modules() if isinstance(module, Mechanism) and path
         }
         points = frozenset(f"{path}.{point}" for path, block in self.blocks.items() for point in block.points)
-        self.taps = Taps(model, tuple(self.blocks), points)
         inside = tuple(f"{path}." for path in self.blocks)
         self.layers = frozenset(path for path, _ in model.named_modules() if path and not path.startswith(inside))
         self.classes = tuple(classes) if classes is not None else None
+        if any(tensor.is_inference() for tensor in (*model.parameters(), *model.buffers())):
+            raise ModelError("this model was made in inference mode, where gradients cannot pass; make it outside")
         self.means, self.card = means, card
         self._preprocess = preprocess
         self._modes = {module: module.training for module in model.modules()}
         self._flags = {parameter: parameter.requires_grad for parameter in model.parameters()}
         self._heads: dict[tuple[int, ...], Head] = {}
         self._lock = threading.Lock()
+        self.taps = Taps(model, tuple(self.blocks), points)
         model.eval().requires_grad_(False)
 
     def __repr__(self) -> str:
@@ -73,7 +76,9 @@ class Backbone:
         return f"Backbone({name}, {len(self.blocks)} attention blocks)"
 
     def close(self) -> None:
-        """Remove the taps and put back every module's mode and every parameter's flag."""
+        """Remove the taps and put back every module's mode and every parameter's flag; once."""
+        if not self.taps.installed:
+            return
         self.taps.close()
         for module, training in self._modes.items():
             module.training = training
@@ -102,6 +107,7 @@ class Backbone:
 
     def head(self, x: Tensor) -> Head:
         """What the network ends in, found on a forward pass of noise (once for each input shape)."""
+        self._check_mode()
         key = tuple(x.shape)
         with self._lock:
             if key not in self._heads:
@@ -125,7 +131,9 @@ class Backbone:
         changes = plan(edits, self.blocks, self.means, tuple(x.shape[2:])) if edits else {}
         watcher = Pass(self.taps, self.blocks, changes, cut, frozenset(watch), frozenset(keep), read)
         with torch.inference_mode(False), torch.set_grad_enabled(cut is not None), running(watcher):
-            return self.model(self.place(x)), watcher
+            output = self.model(self.place(x))
+        watcher.check_edits()
+        return output, watcher
 
     def steps(self, layer: str, block_input: Tensor, edits: Sequence[Edit], size: tuple[int, ...], call: int) -> Any:
         """A block's steps for an input (1, C, *grid), with the edits that stand in that call."""
@@ -136,12 +144,12 @@ class Backbone:
 
     def class_index(self, target: int | str, count: int) -> int:
         """The index of a class given by index or label. Raises OptionError in one line."""
-        if isinstance(target, bool) or not isinstance(target, (int, str)):
+        if isinstance(target, bool) or not isinstance(target, Integral | str):
             raise OptionError(f"a target is a class index, a label, or a pair of them, not {target!r}")
-        if isinstance(target, int):
+        if not isinstance(target, str):
             if not 0 <= target < count:
                 raise OptionError(f"class {target} is out of range: this model has {count} classes, 0 to {count - 1}")
-            return target
+            return int(target)
         if self.classes is None:
             raise OptionError(f"this model's classes have no labels; give an index instead of {target!r}")
         found = [i for i, label in enumerate(self.classes) if label == target]
@@ -152,6 +160,8 @@ class Backbone:
         return found[0]
 
     def _check_mode(self) -> None:
+        if not self.taps.installed:
+            raise ModelError("this backbone is closed; instrument its model again")
         if any(module.training for module in self._modes):
             raise ModelError("the model is in training mode, at least in part; call .eval() on it before explaining")
 
@@ -165,7 +175,7 @@ class Backbone:
         resized = {path for path, module in self.model.named_modules() if isinstance(module, nn.AdaptiveAvgPool2d)}
         maps = [(p, value) for p, value in watcher.maps if not p.startswith(inside) and p not in resized]
         if not maps:
-            raise OptionError("this model computes no feature map, so there is nothing for Grad-CAM to stand on")
+            return Head(None, None)
         path, features = maps[-1]
         for linear, run in watcher.watched.items():
             if reads_mean(features, run, output):
@@ -198,12 +208,15 @@ def instrument(
         classes: labels of the logits, in order.
         means: what "frozen" edits need, from ``measure_means``.
     """
+    if not isinstance(model, nn.Module):
+        raise ModelError(f"a network is a torch.nn.Module, not {type(model).__name__}")
     if isinstance(model, torch.jit.ScriptModule):
         raise ModelError("a traced or scripted model cannot be watched: its modules run no hooks; give the original")
     # A compiled model's hooks never fire; the module that it wraps is the same network.
     return Backbone(getattr(model, "_orig_mod", model), preprocess, classes, means)
 
 
+@torch.inference_mode(False)
 def measure_means(backbone: Backbone, images: Iterable[Any]) -> Means:
     """The mean of every attention value over pictures, position by position: what "frozen" needs.
 

@@ -8,6 +8,7 @@ import math
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 import torch
 from torch import Tensor
@@ -51,10 +52,14 @@ class Means:
 
 @dataclass(frozen=True)
 class Change:
-    """What happens to one point's output: ``function(raw)`` in the given call (None: in all)."""
+    """What happens to one point's output: ``function(raw)`` in the given call (None: in all).
+
+    ``layer`` is the edit's own, "*" where it stands for every block.
+    """
 
     function: Callable[[Tensor], Tensor]
     call: int | None
+    layer: str
 
 
 def mean_key(layer: str, part: str | None, strip: str | None = None) -> str:
@@ -72,20 +77,26 @@ def plan(
         for layer in _layers(edit, blocks):
             for part in _parts(edit, layer, blocks[layer]):
                 for path, function in _functions(edit, layer, part, means, size):
-                    changes.setdefault(f"{layer}.{path}", []).append(Change(function, edit.call))
+                    changes.setdefault(f"{layer}.{path}", []).append(Change(function, edit.call, edit.layer))
     return changes
 
 
 def _check(edit: Edit) -> None:
+    if not isinstance(edit, Edit):
+        raise EditError(f"an edit is an attnviz.Edit, not {edit!r}")
     if edit.how not in HOWS:
         raise EditError(f"no edit {edit.how!r}; there are {', '.join(HOWS)}")
     forced = edit.how == "forced"
-    if forced and (not isinstance(edit.channel, int) or edit.value is None or not math.isfinite(edit.value)):
+    if forced and not (_whole(edit.channel) and isinstance(edit.value, Real) and math.isfinite(edit.value)):
         raise EditError("a forced edit needs a channel (its index) and a value (a finite number)")
     if not forced and (edit.channel is not None or edit.value is not None):
         raise EditError(f"channel and value belong to a forced edit, not to {edit.how!r}")
-    if edit.call is not None and edit.call < 0:
-        raise EditError(f"call is {edit.call}; calls are counted from 0")
+    if edit.call is not None and not (_whole(edit.call) and edit.call >= 0):
+        raise EditError(f"call is {edit.call!r}; calls are counted from 0")
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def _layers(edit: Edit, blocks: Mapping[str, Mechanism]) -> list[str]:
@@ -96,7 +107,7 @@ def _layers(edit: Edit, blocks: Mapping[str, Mechanism]) -> list[str]:
         if not layers:
             raise EditError(f"no block of this model has a part {edit.part!r}")
         return layers
-    if edit.layer not in blocks:
+    if not isinstance(edit.layer, str) or edit.layer not in blocks:
         raise EditError(f"no attention block {edit.layer!r}; there are {', '.join(blocks)}")
     return [edit.layer]
 
@@ -161,6 +172,8 @@ def _frozen(key: str, means: Means | None, size: tuple[int, ...], kind: Kind) ->
 
     def frozen(raw: Tensor) -> Tensor:
         target = canonical(kind, raw)
+        if mean.shape != target.shape[1:]:
+            raise EditError(f"{key}: its mean has shape {tuple(mean.shape)} and its value {tuple(target.shape[1:])}")
         return mean.to(raw).expand(target.shape).reshape(raw.shape)
 
     return frozen

@@ -11,7 +11,7 @@ from torch import Tensor
 from attnviz.capture.edits import Change
 from attnviz.capture.taps import Taps, current
 from attnviz.capture.values import AffinityMap, canonical
-from attnviz.errors import OptionError
+from attnviz.errors import EditError, OptionError
 from attnviz.mechanisms import Kind, Mechanism, NonLocal, Part
 from attnviz.mechanisms.non_local import Affinity
 
@@ -110,6 +110,18 @@ class Pass:
         if self.probe and isinstance(output, Tensor) and output.dim() == 4 and output.shape[2] * output.shape[3] > 1:
             self.maps.append((path, output.detach().clone()))
         return replacement
+
+    def check_edits(self) -> None:
+        """Raises EditError where an edit met no run of its block: it would have changed nothing."""
+        met: dict[tuple[str, int | None], bool] = {}
+        for path, changes in self.changes.items():
+            for change in changes:
+                ran = self._calls[path] > (change.call or 0)
+                met[change.layer, change.call] = ran or met.get((change.layer, change.call), False)
+        for (layer, call), ran in met.items():
+            if not ran:
+                which = "did not run" if call is None else f"had no call {call}"
+                raise EditError(f"{layer} {which} in this pass, so there was nothing to edit")
 
     def _read(self, path: str, args: tuple[Any, ...], output: Tensor, *, edited: bool) -> None:
         for layer, part in self._points[path]:

@@ -41,6 +41,7 @@ class Taps:
     def __init__(self, model: nn.Module, blocks: tuple[str, ...], points: frozenset[str]) -> None:
         if any(isinstance(hook, Tap) for module in model.modules() for hook in module._forward_hooks.values()):
             raise ModelError("this model is instrumented already; close its Backbone first")
+        self.installed = True
         self._handles: list[RemovableHandle] = []
         inside = tuple(f"{path}." for path in blocks)
         for path, module in model.named_modules():
@@ -51,6 +52,7 @@ class Taps:
 
     def close(self) -> None:
         """Remove every hook."""
+        self.installed = False
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
@@ -67,6 +69,17 @@ class Tap:
         if listener is None or listener.taps is not self.taps:
             return None
         return listener.on_output(self.path, args, output)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copied or stored model is not tapped: what it gets does nothing."""
+        return Untapped, ()
+
+
+class Untapped:
+    """What a tap is in a copy of its model."""
+
+    def __call__(self, *args: Any) -> None:
+        return None
 
 
 class InputTap(Tap):

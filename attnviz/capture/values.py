@@ -5,7 +5,8 @@ those of ``Kind`` with the batch in front.
 """
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple, SupportsIndex
+from numbers import Integral
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -72,7 +73,7 @@ class AffinityMap:
         """The flat index of a query. Raises OptionError outside the grid."""
         grid = self.query_grid if isinstance(q, tuple | list) else (len(self.theta),)
         given = tuple(q) if isinstance(q, tuple | list) else (q,)
-        whole = all(isinstance(i, SupportsIndex) and not isinstance(i, bool) for i in given)
+        whole = all(isinstance(i, Integral) and not isinstance(i, bool) for i in given)
         if not whole or len(given) != len(grid) or not all(0 <= i < n for i, n in zip(given, grid, strict=True)):
             size = "x".join(map(str, self.query_grid))
             raise OptionError(f"query {q!r} is outside the {size} grid, which has {len(self.theta)} positions")

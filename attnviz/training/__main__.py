@@ -11,6 +11,7 @@ from attnviz.backbones import VARIANTS
 from attnviz.errors import AttnvizError, ModelError
 from attnviz.training import data as training_data
 from attnviz.training.cards import INPUT_SIZE, by_size, finish, measured, rewrite
+from attnviz.training.examples import choose
 from attnviz.training.loop import train as train_one
 from attnviz.training.recipe import Recipe
 from attnviz.training.report import draw_curves, markdown, table
@@ -77,6 +78,14 @@ def sizes(ids: Ids = None, data: Data = Path("data"), runs: Runs = Path("runs"))
         if (runs / model_id / "state.pt").exists():
             found = by_size(runs / model_id / "state.pt", model_id, data, runs / "cache")
             typer.echo(f"{model_id:16}" + "  ".join(f"{size} px {top1:.2%}" for size, top1 in found.items()))
+
+
+@app.command()
+def examples(out: Annotated[Path | None, typer.Option(help="the project's own examples by default")] = None) -> None:
+    """Draw the app's examples, and keep those that every network recognizes."""
+    for best, kept in choose(out or assets() / "examples"):
+        worst = min(best.probabilities, key=lambda model_id: best.probabilities[model_id])
+        typer.echo(f"{'kept' if kept else 'left'}  {best.name:20} seed {best.seed}  worst {best.worst:.2f} ({worst})")
 
 
 @app.command()

@@ -17,7 +17,7 @@ from attnviz.training.recipe import initialize
 
 IDS = tuple(VARIANTS)
 ATTENTIVE = tuple(model_id for model_id in IDS if VARIANTS[model_id].mechanism)
-LABELS = tuple(f"label {i}" for i in range(8)) + ("crane", "crane")
+LABELS = (*(f"label {i}" for i in range(8)), "crane", "crane")
 ODD = (61, 83)
 
 
@@ -41,7 +41,7 @@ def randomize(model: nn.Module, seed: int, size: tuple[int, int] = (48, 48)) -> 
         for module in model.modules():
             # Logits of about one, so that no softmax is flat or one-hot.
             if isinstance(module, NonLocal) and hasattr(module, "theta"):
-                nn.init.normal_(module.theta.weight, std=0.5 / module.channels**0.5, generator=generator)
+                nn.init.normal_(module.theta.weight, std=0.25 / module.channels**0.5, generator=generator)
             if isinstance(module, SK):
                 module.select.weight.mul_(0.2)
         for norm in norms:
