@@ -23,7 +23,7 @@ from attnviz.mechanisms import Kind, Role, Step
 Target = int | str | tuple[int | str, int | str] | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class AttentionRecord:
     """What one part of one attention block did to this picture.
 
@@ -47,7 +47,7 @@ class AttentionRecord:
     after: Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Cam:
     """Grad-CAM (Selvaraju et al. 2017, eq. 1 and 2) of one target at one layer.
 
@@ -71,7 +71,7 @@ class Cam:
         return bool(self.signed.max() > 0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Explanation:
     """One picture's pass through a backbone. Made by ``explain``.
 
@@ -149,7 +149,9 @@ class Explanation:
                 for r in self.attention
             ],
         }
-        (folder / "explanation.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+        (folder / "explanation.json").write_text(
+            json.dumps(about, indent=1, default=lambda number: number.item()) + "\n", encoding="utf-8"
+        )
         self.figure().savefig(folder / "figure.png", dpi=150)
         return folder
 
@@ -317,7 +319,7 @@ def _closed_form(backbone: Backbone, watcher: Pass, layer: str, linear: str, tar
     assert isinstance(weight, Tensor)
     row = weight[target] if isinstance(target, int) else weight[target[0]] - weight[target[1]]
     positions = features.shape[2] * features.shape[3]
-    return torch.einsum("c,chw->hw", row.float(), features[0].float()).div(positions).cpu()
+    return _weighted(row.float() / positions, features[0])
 
 
 def _gradients(logits: Tensor, cut: Cut, target: int | tuple[int, int]) -> Tensor | str:
@@ -331,4 +333,9 @@ def _gradients(logits: Tensor, cut: Cut, target: int | tuple[int, int]) -> Tenso
     if gradient is None:
         return f"the logits do not depend on {cut.layer}"
     alpha = gradient[0].float().mean((1, 2))
-    return torch.einsum("c,chw->hw", alpha, cut.leaf.detach()[0].float()).cpu()
+    return _weighted(alpha, cut.leaf.detach()[0])
+
+
+def _weighted(alpha: Tensor, features: Tensor) -> Tensor:
+    """The sum over k of alpha_k A_k, in float32 (under autocast too, as a matrix product would not be)."""
+    return (alpha[:, None, None] * features.float()).sum(0).cpu()

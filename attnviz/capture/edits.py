@@ -210,9 +210,9 @@ def _shuffled(kind: Kind, seed: int) -> Function:
 
 
 def _forced(where: str, kind: Kind, edit: Edit) -> Function:
-    channel, value = edit.channel, edit.value
-    assert channel is not None
-    assert value is not None
+    assert edit.channel is not None
+    assert edit.value is not None
+    channel, value = edit.channel, float(edit.value)
 
     def forced(raw: Tensor) -> Tensor:
         edited = canonical(kind, raw).clone()

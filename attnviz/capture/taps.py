@@ -5,6 +5,7 @@ hands it what the module computed; without one it returns at once. So requests n
 remove or share anything, and what one sees or changes is unseen by the others.
 """
 
+import threading
 from contextvars import ContextVar
 from typing import Any, Protocol
 
@@ -29,6 +30,9 @@ class Listener(Protocol):
 current: ContextVar[Listener | None] = ContextVar("attnviz_pass", default=None)
 
 
+_installing = threading.Lock()
+
+
 class Taps:
     """The hooks of one model.
 
@@ -39,16 +43,22 @@ class Taps:
     """
 
     def __init__(self, model: nn.Module, blocks: tuple[str, ...], points: frozenset[str]) -> None:
-        if any(isinstance(hook, Tap) for module in model.modules() for hook in module._forward_hooks.values()):
-            raise ModelError("this model is instrumented already; close its Backbone first")
         self.installed = True
         self._handles: list[RemovableHandle] = []
+        with _installing:
+            self._install(model, blocks, points)
+
+    def _install(self, model: nn.Module, blocks: tuple[str, ...], points: frozenset[str]) -> None:
+        if any(isinstance(hook, Tap) for module in model.modules() for hook in module._forward_hooks.values()):
+            raise ModelError("this model is instrumented already; close its Backbone first")
         inside = tuple(f"{path}." for path in blocks)
         for path, module in model.named_modules():
             if path and (path in points or not path.startswith(inside)):
                 self._handles.append(module.register_forward_hook(Tap(self, path)))
         for path in blocks:
-            self._handles.append(model.get_submodule(path).register_forward_pre_hook(InputTap(self, path)))
+            self._handles.append(
+                model.get_submodule(path).register_forward_pre_hook(InputTap(self, path), with_kwargs=True)
+            )
 
     def close(self) -> None:
         """Remove every hook."""
@@ -85,7 +95,7 @@ class Untapped:
 class InputTap(Tap):
     """A forward pre-hook that hands a block's input to the pass under way on its model."""
 
-    def __call__(self, module: nn.Module, args: tuple[Any, ...], output: Any = None) -> None:
+    def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: Any) -> None:
         listener = current.get()
         if listener is not None and listener.taps is self.taps:
-            listener.on_input(self.path, args)
+            listener.on_input(self.path, (*args, *kwargs.values()))

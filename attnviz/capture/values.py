@@ -25,7 +25,7 @@ class Coordinate(NamedTuple):
     w: Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class AffinityMap:
     """A Non-Local block's affinity, kept as its factors; rows are computed when they are asked for.
 

@@ -1,65 +1,94 @@
 """Grounds, skies and patterns that scenes share."""
 
-from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from attnviz.scenes.shapes import Array, Color, Noise, Paint, Shape, mix
+from attnviz.scenes.noise import MEDIUM, ROUGH, SMOOTH, Noise
+from attnviz.scenes.shapes import Coloring, Paint, Shape
+from attnviz.scenes.vectors import Array, mix, over
+
+LETTERS = 64  # pixels, the size of a text's stencil
 
 
-def ground(color: Callable[[Array], Array] | Color, height: float = 0.0, gloss: float = 0.0) -> Shape:
-    return Shape(Paint(color, gloss), planes=[((0, 1, 0), (0, height, 0))])
+def ground(color: Coloring, gloss: float = 0.0) -> Shape:
+    """All that lies at height 0 or below."""
+    return Shape(Paint(color, gloss), planes=[((0, 1, 0), (0, 0, 0))])
 
 
-def grass(noise: Noise, unit: float = 1.0, dull: float = 0.0) -> Callable[[Array], Array]:
-    def color(p: Array) -> Array:
-        x, z = p[:, 0] / unit, p[:, 2] / unit
-        patch, fine = noise(x / 30, z / 30, 1.7), noise(x / 4 + 0.3, z / 4, 0.8)
-        green = mix(mix((0.18, 0.28, 0.08), (0.36, 0.47, 0.16), patch), (0.60, 0.60, 0.32), 0.9 * (fine - 0.4))
-        return mix(green, (0.40, 0.37, 0.25), dull + 0 * patch) * (0.55 + 0.9 * fine[:, None])
+class Grass:
+    """A mown lawn's color; ``unit`` scales its pattern, ``dull`` (0..1) dries it out."""
 
-    return color
+    def __init__(self, noise: Noise, unit: float, dull: float = 0.0) -> None:
+        self._noise, self._unit, self._dull = noise, unit, dull
+
+    def __call__(self, points: Array) -> Array:
+        x, z = points[:, 0] / self._unit, points[:, 2] / self._unit
+        patch, fine = self._noise(x / 30, z / 30, SMOOTH), self._noise(x / 4 + 0.3, z / 4, ROUGH)
+        green = mix((0.18, 0.28, 0.08), (0.36, 0.47, 0.16), patch)
+        green = mix(green, (0.60, 0.60, 0.32), 0.9 * (fine - 0.4))
+        dried = mix(green, (0.40, 0.37, 0.25), np.full_like(patch, self._dull))
+        return dried * (0.55 + 0.9 * fine[:, None])
 
 
-def sky(noise: Noise, clouds: float = 0.5, trees: float = 0.0) -> Callable[[Array], Array]:
-    """A blue sky with clouds, and trees that reach up to about an angle's tangent."""
-    u, v = noise.rng.random(2)
+class Sky:
+    """A blue sky with clouds (0..1: how many), before which trees reach up to about an angle's tangent (0: none)."""
 
-    def color(d: Array) -> Array:
-        up = np.maximum(d[:, 1], 0)
+    def __init__(self, noise: Noise, clouds: float = 0.5, trees: float = 0.0) -> None:
+        self._noise, self._clouds, self._trees = noise, clouds, trees
+        self._u, self._v = noise.rng.random(2)
+
+    def __call__(self, directions: Array) -> Array:
+        air = self._air(directions)
+        return self._wooded(directions, air) if self._trees else air
+
+    def _air(self, directions: Array) -> Array:
+        """Blue, paler toward the horizon, with clouds on a ceiling."""
+        up = np.maximum(directions[:, 1], 0)
         blue = mix((0.72, 0.84, 0.94), (0.22, 0.46, 0.80), up**0.6)
-        x, z = d[:, 0] / (up + 0.3), d[:, 2] / (up + 0.3)
-        cloud = noise(x / 2.5 + u, z / 2.5 + v, 1.7) * 0.85 + 0.15 * noise(x / 0.7 + v, z / 0.7, 1.2)
-        sky = mix(blue, (1.0, 1.0, 1.0), np.clip((cloud - 0.95 + clouds) * 2.5, 0, 1) ** 1.2)
-        if not trees:
-            return sky
-        turn, rise = np.arctan2(d[:, 0], -d[:, 2]), d[:, 1] / np.hypot(d[:, 0], d[:, 2])
-        line = trees * (0.35 + 1.1 * noise(turn * 0.6 + u, turn * 0 + v, 1.7))
-        leaf = noise(turn * 2.5 + u, rise * 2.5, 0.8) * 0.6 + 0.4 * noise(turn * 0.8, rise * 0.9 + v, 1.2)
+        x, z = directions[:, 0] / (up + 0.3), directions[:, 2] / (up + 0.3)
+        banks = self._noise(x / 2.5 + self._u, z / 2.5 + self._v, SMOOTH)
+        cloud = banks * 0.85 + 0.15 * self._noise(x / 0.7 + self._v, z / 0.7, MEDIUM)
+        return mix(blue, (1.0, 1.0, 1.0), np.clip((cloud - 0.95 + self._clouds) * 2.5, 0, 1) ** 1.2)
+
+    def _wooded(self, directions: Array, air: Array) -> Array:
+        """A wood all around: leaves, lighter toward the treetops."""
+        x, y, z = directions.T
+        turn, rise = np.arctan2(x, -z), y / np.hypot(x, z)
+        treetops = self._noise(turn * 0.6 + self._u, np.full(len(turn), self._v), SMOOTH)
+        line = self._trees * (0.35 + 1.1 * treetops)
+        leaf = self._noise(turn * 2.5 + self._u, rise * 2.5, ROUGH) * 0.6
+        leaf = leaf + 0.4 * self._noise(turn * 0.8, rise * 0.9 + self._v, MEDIUM)
         lit = np.clip(2.2 * leaf - 0.85 + 0.5 * np.clip(rise / line, 0, 1), 0, 1)
         green = mix((0.05, 0.09, 0.05), (0.42, 0.50, 0.24), lit)
-        return np.where((rise < line * (0.6 + 0.8 * leaf))[:, None], green, sky)
-
-    return color
+        return over(air, rise < line * (0.6 + 0.8 * leaf), green)
 
 
-def arch(u: Array, v: Array, wide: float, low: float, high: float) -> Array:
-    """Whether (u, v) lies in a pointed window of half width ``wide`` that springs at ``high``."""
-    return (np.abs(u) < wide) & (v > low) & ((v < high) | (np.hypot(u, (v - high) * 0.6) < wide))
+def arched(u: Array, v: Array, half: float, low: float, high: float) -> Array:
+    """Whether (u, v) lies in a pointed window of this half width around u = 0, upright from ``low`` to ``high``."""
+    upright = (np.abs(u) < half) & (v > low) & (v < high)
+    pointed = (np.abs(u) < half) & (v > low) & (np.hypot(u, (v - high) * 0.6) < half)
+    return upright | pointed
 
 
-def lettering(text: str, size: int = 64) -> Callable[[Array, Array], Array]:
-    """Whether (u, v), both 0..1 over the text's box, v upwards, lies on a letter."""
-    font = ImageFont.load_default(size)
-    left, top, right, bottom = (int(v) for v in font.getbbox(text))
+def lettered(text: str, u: Array, v: Array, left: float, bottom: float, width: float, height: float) -> Array:
+    """Whether (u, v), v upward, lies on a letter of a text whose box is given."""
+    ink = _ink(text)
+    across, up = (u - left) / width, (v - bottom) / height
+    inside = (across > 0) & (across < 1) & (up > 0) & (up < 1)
+    row = np.clip(((1 - up) * ink.shape[0]).astype(int), 0, ink.shape[0] - 1)
+    column = np.clip((across * ink.shape[1]).astype(int), 0, ink.shape[1] - 1)
+    return inside & ink[row, column]
+
+
+@lru_cache
+def _ink(text: str) -> Array:
+    """Where a text's box is inked: (H, W)."""
+    font = ImageFont.load_default(LETTERS)
+    left, top, right, bottom = (int(edge) for edge in font.getbbox(text))
     image = Image.new("L", (right - left, bottom - top))
     ImageDraw.Draw(image).text((-left, -top), text, 255, font)
     ink = np.asarray(image) > 127
-
-    def covered(u: Array, v: Array) -> Array:
-        inside = (u > 0) & (u < 1) & (v > 0) & (v < 1)
-        rows, columns = ((1 - v) * ink.shape[0]).astype(int), (u * ink.shape[1]).astype(int)
-        return inside & ink[np.clip(rows, 0, ink.shape[0] - 1), np.clip(columns, 0, ink.shape[1] - 1)]
-
-    return covered
+    ink.flags.writeable = False
+    return ink

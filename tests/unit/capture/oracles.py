@@ -55,7 +55,7 @@ def close_to(found: Tensor, expected: Tensor, limit: float = 1e-5) -> None:
 def distance(found: Tensor, expected: Tensor) -> float:
     """The greatest difference, relative to the expected peak."""
     assert found.shape == expected.shape
-    return float((found - expected).abs().max() / expected.abs().max())
+    return float((found - expected).detach().abs().max() / expected.detach().abs().max())
 
 
 @contextmanager

@@ -203,6 +203,16 @@ def test_asking_for_what_is_not_there(explained: dict[str, Explanation], ask: st
         assert "\n" not in str(caught.value)
 
 
+def test_records_can_be_looked_up(explained: dict[str, Explanation]) -> None:
+    """A record is equal to itself alone; tensors have no truth to compare by."""
+    records = explained["resnet18t-se"].attention
+    again = attnviz.explain(tapped("resnet18t-se"), picture()).attention
+    assert [records.index(record) for record in records] == list(range(8))
+    assert again[0] not in records
+    assert len({*records, *again}) == 16
+    assert explained["resnet18t-se"] != explained["resnet18t-nl"]
+
+
 def test_records_keep_no_part_of_the_network(explained: dict[str, Explanation]) -> None:
     """A record is a copy: what is done to it reaches neither the network nor the next explanation."""
     backbone: Backbone = tapped("resnet18t-nl")

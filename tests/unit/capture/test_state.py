@@ -321,8 +321,8 @@ def tensors_alive() -> int:
 
 def test_two_hundred_calls_leak_nothing() -> None:
     backbones = [
-        attnviz.instrument(seeded(lambda make=make: Tiny(make(8))))
-        for make in (SE_OF_EIGHT, NonLocal, CoordinateAttention)
+        attnviz.instrument(seeded(lambda block=block: Tiny(block)))
+        for block in (SE(8, reduction=2), NonLocal(8), CoordinateAttention(8))
     ]
     calls: list[dict[str, Any]] = [
         {},
