@@ -18,6 +18,7 @@ from attnviz.zoo import assets
 from attnviz.zoo.embedded import embedded_cards, load_embedded
 
 ROOT = Path(__file__).resolve().parents[3]
+KEPT = {".py", ".js", ".css"}
 IDS = [card.id for card in attnviz.catalogue()]
 
 
@@ -113,3 +114,7 @@ def test_an_installed_wheel_carries_the_assets(tmp_path: Path) -> None:
     )
     assert found.stdout.startswith(str(target))
     assert IDS[0] in found.stdout
+    for folder in ("ui", "scenes", "render", "training"):
+        here = {path.relative_to(ROOT) for path in (ROOT / "attnviz" / folder).rglob("*.*") if path.suffix in KEPT}
+        assert here
+        assert all((target / path).is_file() for path in here)
