@@ -54,12 +54,14 @@ class Means:
 class Change:
     """What happens to one point's output: ``function(raw)`` in the given call (None: in all).
 
-    ``layer`` is the edit's own, "*" where it stands for every block.
+    ``layer`` is the edit's own, "*" where it stands for every block; ``first`` says that the change
+    is made for the first call alone, as means are.
     """
 
     function: Callable[[Tensor], Tensor]
     call: int | None
     layer: str
+    first: bool = False
 
 
 def mean_key(layer: str, part: str | None, strip: str | None = None) -> str:
@@ -77,7 +79,9 @@ def plan(
         for layer in _layers(edit, blocks):
             for part in _parts(edit, layer, blocks[layer]):
                 for path, function in _functions(edit, layer, part, means, size):
-                    changes.setdefault(f"{layer}.{path}", []).append(Change(function, edit.call, edit.layer))
+                    changes.setdefault(f"{layer}.{path}", []).append(
+                        Change(function, edit.call, edit.layer, edit.how == "frozen")
+                    )
     return changes
 
 

@@ -112,11 +112,15 @@ class Pass:
         return replacement
 
     def check_edits(self) -> None:
-        """Raises EditError where an edit met no run of its block: it would have changed nothing."""
+        """Raises EditError where an edit met no run of its block, or one that it is not made for."""
         met: dict[tuple[str, int | None], bool] = {}
         for path, changes in self.changes.items():
             for change in changes:
                 ran = self._calls[path] > (change.call or 0)
+                if change.first and change.call != 0 and self._calls[path] > 1:
+                    raise EditError(
+                        f"{path} ran {self._calls[path]} times, and means are of its first call: say call=0"
+                    )
                 met[change.layer, change.call] = ran or met.get((change.layer, change.call), False)
         for (layer, call), ran in met.items():
             if not ran:

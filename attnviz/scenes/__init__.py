@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from attnviz.errors import OptionError
-from attnviz.scenes import cassette_player, church, garbage_truck, gas_pump, golf, parachute
+from attnviz.scenes import cassette_player, chain_saw, church, french_horn, garbage_truck, gas_pump, golf, parachute
 from attnviz.scenes.camera import FINE, View
 from attnviz.scenes.finishing import blurred_behind, developed, grow, toned
 from attnviz.scenes.noise import Noise
@@ -17,14 +17,23 @@ from attnviz.scenes.stage import Recipe
 
 __all__ = ["SCENES", "Scene", "draw"]
 
-SCENES: dict[str, Recipe] = {
-    **golf.SCENES,
-    **parachute.SCENES,
-    **church.SCENES,
-    **gas_pump.SCENES,
-    **garbage_truck.SCENES,
-    **cassette_player.SCENES,
-}
+_ORDER = (
+    "white church",
+    "red gas pump",
+    "garbage truck",
+    "cassette player",
+    "chain saw",
+    "golf ball on grass",
+    "small golf ball",
+    "striped parachute",
+    "French horn",
+    "stone church",
+    "blue parachute",
+)
+_SUBJECTS = (cassette_player, chain_saw, church, french_horn, garbage_truck, gas_pump, golf, parachute)
+_RECIPES = {name: recipe for subject in _SUBJECTS for name, recipe in subject.SCENES.items()}
+
+SCENES: dict[str, Recipe] = {name: _RECIPES[name] for name in _ORDER}
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from attnviz.scenes.noise import MEDIUM, ROUGH, SMOOTH, Noise
 from attnviz.scenes.shapes import Coloring, Paint, Shape
-from attnviz.scenes.vectors import Array, mix, over
+from attnviz.scenes.vectors import Array, Color, mix, over
 
 LETTERS = 64  # pixels, the size of a text's stencil
 
@@ -32,6 +32,30 @@ class Grass:
         return dried * (0.55 + 0.9 * fine[:, None])
 
 
+class Rough:
+    """Concrete, asphalt or gravel: two colors mixed in stains and grain; ``unit`` scales its pattern."""
+
+    def __init__(self, noise: Noise, dark: Color, light: Color, unit: float = 1.0) -> None:
+        self._noise, self._dark, self._light, self._unit = noise, dark, light, unit
+
+    def __call__(self, points: Array) -> Array:
+        x, z = points[:, 0] / self._unit, points[:, 2] / self._unit
+        stains, grain = self._noise(x / 3, z / 3, MEDIUM), self._noise(x / 1.1, z / 1.1, ROUGH)
+        return mix(self._dark, self._light, 0.55 * stains + 0.45 * grain)
+
+
+class Wall:
+    """A plain wall or cloth all around, out of focus, one color below and another above."""
+
+    def __init__(self, noise: Noise, low: Color, high: Color) -> None:
+        self._noise, self._low, self._high = noise, low, high
+
+    def __call__(self, directions: Array) -> Array:
+        x, y, _ = directions.T
+        stains = 0.2 * (self._noise(x, y, SMOOTH) - 0.5)
+        return mix(self._low, self._high, np.clip(2 * y + 0.6 + stains, 0, 1))
+
+
 class Sky:
     """A blue sky with clouds (0..1: how many), before which trees reach up to about an angle's tangent (0: none)."""
 
@@ -44,13 +68,14 @@ class Sky:
         return self._wooded(directions, air) if self._trees else air
 
     def _air(self, directions: Array) -> Array:
-        """Blue, paler toward the horizon, with clouds on a ceiling."""
+        """Blue, paler toward the horizon, with clouds on a ceiling that fade out there."""
         up = np.maximum(directions[:, 1], 0)
         blue = mix((0.72, 0.84, 0.94), (0.22, 0.46, 0.80), up**0.6)
         x, z = directions[:, 0] / (up + 0.3), directions[:, 2] / (up + 0.3)
         banks = self._noise(x / 2.5 + self._u, z / 2.5 + self._v, SMOOTH)
         cloud = banks * 0.85 + 0.15 * self._noise(x / 0.7 + self._v, z / 0.7, MEDIUM)
-        return mix(blue, (1.0, 1.0, 1.0), np.clip((cloud - 0.95 + self._clouds) * 2.5, 0, 1) ** 1.2)
+        cover = np.clip((cloud - 0.95 + self._clouds) * 2.5, 0, np.minimum(8 * up, 1))
+        return mix(blue, (0.98, 0.98, 0.98), cover**1.2)
 
     def _wooded(self, directions: Array, air: Array) -> Array:
         """A wood all around: leaves, lighter toward the treetops."""

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attnviz.scenes.backdrops import ground, lettered
-from attnviz.scenes.noise import MEDIUM, ROUGH, SMOOTH, Noise
+from attnviz.scenes.backdrops import Wall, ground, lettered
+from attnviz.scenes.noise import MEDIUM, ROUGH, Noise
 from attnviz.scenes.shapes import Paint, Shape, box, rod, tube
 from attnviz.scenes.stage import Recipe, Shot, Stage
 from attnviz.scenes.vectors import Array, Color, f32, mix, over, within
@@ -23,7 +23,7 @@ SHOT = Shot(
     distance=11.0,
     fill=0.8,
     sun=(-0.4, 0.9, 0.9),
-    sunlight=(1.8, 1.7, 1.55),
+    sunlight=(1.9, 1.8, 1.65),
     softness=0.12,
 )
 
@@ -32,12 +32,13 @@ def cassette_player(noise: Noise) -> Stage:
     """A player some 4.4 wide, its front toward z, in a room; the unit is the decimeter."""
     paints = _Paints(noise)
     main = [*_case(paints), *_speakers(paints), *_keys(), *_handle(), *_feet()]
-    return Stage(main, [ground(paints.wood, gloss=0.05)], paints.room)
+    room = Wall(noise, low=(0.80, 0.77, 0.70), high=(0.62, 0.60, 0.56))
+    return Stage(main, [ground(paints.wood, gloss=0.05)], room)
 
 
 @dataclass(frozen=True)
 class _Paints:
-    """The colors of points (N, 3), or of directions (N, 3) for the room."""
+    """The colors of points (N, 3)."""
 
     noise: Noise
 
@@ -47,7 +48,7 @@ class _Paints:
         color = f32(SILVER) * (0.94 + 0.12 * self.noise(x / 1.5, y / 9, ROUGH))[:, None]
         dial = within(x, -1.95, 1.95) & within(y, 1.88, 2.22)
         ticks = within(x, -1.6, 1.6) & within(y, 1.93, 2.0) & (x * 12 % 1 < 0.2)
-        scale = lettered("88  92  96  100  104  108", x, y, left=-1.6, bottom=2.05, width=3.2, height=0.11)
+        scale = lettered("88    92    96    100    104    108", x, y, left=-1.6, bottom=2.05, width=3.2, height=0.11)
         name = lettered("STEREO CASSETTE", x, y, left=-0.55, bottom=1.58, width=1.1, height=0.1)
         color = over(color, dial, (0.07, 0.07, 0.09))
         color = over(color, scale | ticks, (0.95, 0.75, 0.4))
@@ -82,12 +83,6 @@ class _Paints:
         gap = (z + 0.3) % 1.6 < 0.03
         return mix((0.32, 0.18, 0.09), (0.62, 0.41, 0.23), grain) * np.where(gap, 0.5, 1)[:, None]
 
-    def room(self, directions: Array) -> Array:
-        """A plain wall, darker upward."""
-        x, y, _ = directions.T
-        stains = 0.1 * self.noise(x, y, SMOOTH)
-        return mix((0.80, 0.77, 0.70), (0.62, 0.60, 0.56), np.clip(y * 2 + 0.6, 0, 1) + stains)
-
 
 def _case(paints: _Paints) -> list[Shape]:
     """The case, and the cassette's door in its frame."""
@@ -119,10 +114,12 @@ def _keys() -> list[Shape]:
 
 
 def _handle() -> list[Shape]:
-    """A handle from one end to the other."""
-    right = [(1.8, 3.05, -0.1), (2.0, 2.95, -0.1), (2.0, 2.2, -0.1)]
-    left = [(-x, y, z) for x, y, z in reversed(right)]
-    return tube([*left, (0, 3.05, -0.1), *right], 0.1, BLACK, 36)
+    """A straight grip on two bent ends."""
+    parts = [rod((-1.8, 3.05, -0.1), (1.8, 3.05, -0.1), 0.1, BLACK)]
+    for side in (-1, 1):
+        bend = [(2.0, 2.2), (2.0, 2.95), (1.97, 3.03), (1.88, 3.05), (1.75, 3.05)]
+        parts += tube([(side * x, y, -0.1) for x, y in bend], 0.1, BLACK, 6)
+    return parts
 
 
 def _feet() -> list[Shape]:

@@ -5,8 +5,8 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from attnviz.scenes.camera import FINE, View
 from attnviz.scenes.noise import Noise
-from attnviz.scenes.raycaster import GAMMA
 from attnviz.scenes.stage import Shot
+from attnviz.scenes.tones import shown
 from attnviz.scenes.vectors import Array
 
 GRASS_ENDS = 5  # distances of the object away
@@ -15,9 +15,8 @@ GRAIN = 1.5  # levels of 255
 
 
 def toned(light: Array) -> Image.Image:
-    """Linear light (H, W, 3) of any strength as a picture: bright parts are compressed."""
-    shown = 255 * (light * (1 + light / 6) / (1 + light)) ** (1 / GAMMA)
-    return Image.fromarray(np.clip(shown, 0, 255).astype(np.uint8))
+    """Linear light (H, W, 3) of any strength as a picture."""
+    return Image.fromarray((255 * shown(light)).astype(np.uint8))
 
 
 def grow(image: Image.Image, shot: Shot, view: View, grassy: Array, noise: Noise) -> None:

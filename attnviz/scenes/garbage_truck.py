@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attnviz.scenes.backdrops import Grass, Sky, ground, lettered
-from attnviz.scenes.noise import MEDIUM, ROUGH, SMOOTH, Noise
+from attnviz.scenes.backdrops import Grass, Rough, Sky, ground, lettered
+from attnviz.scenes.noise import MEDIUM, SMOOTH, Noise
 from attnviz.scenes.shapes import Paint, Shape, box, rod
 from attnviz.scenes.stage import Recipe, Shot, Stage
 from attnviz.scenes.vectors import Array, Color, f32, mix, over, shaded, within
@@ -29,10 +29,11 @@ SHOT = Shot(yaw=-30.0, pitch=4.0, distance=18.0, fill=0.9, sun=(-0.3, 0.8, 0.8))
 
 def garbage_truck(noise: Noise) -> Stage:
     """A truck some 10 m long that faces x, before trees; the unit is the meter."""
-    paints = _Paints(noise, Grass(noise, 3.0))
+    asphalt = Rough(noise, (0.22, 0.22, 0.23), (0.52, 0.52, 0.51), 2.7)
+    paints = _Paints(noise, asphalt, Grass(noise, 3.0, dull=0.3))
     main = [*_tank(paints), *_ribs(), *_rear(), *_cab(paints), *_wheels(), *_attachments()]
     curb = box((-60, 0, -2.9), (60, 0.14, ROADSIDE), CURB)
-    return Stage(main, [ground(paints.road), curb], Sky(noise, trees=0.3))
+    return Stage(main, [ground(paints.road), curb], Sky(noise, trees=0.25))
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,14 @@ class _Paints:
     """The colors of points (N, 3)."""
 
     noise: Noise
+    asphalt: Rough
     grass: Grass
 
     def tank(self, points: Array) -> Array:
         """Worn green, with the owner's name on both sides."""
         x, y, z = points.T
         worn = 0.85 + 0.3 * self.noise(x / 9, y / 6, MEDIUM)
-        name = lettered("CITY WASTE", x, y, left=-2.9, bottom=2.2, width=3.4, height=0.55)
+        name = lettered("CITY WASTE", x, y, left=-2.7, bottom=2.2, width=3.1, height=0.55)
         return over(f32(GREEN) * worn[:, None], name & (np.abs(z) > 1.08), CREAM)
 
     def cab(self, points: Array) -> Array:
@@ -64,10 +66,8 @@ class _Paints:
     def road(self, points: Array) -> Array:
         """Asphalt with a dashed line, and grass beside it."""
         x, _, z = points.T
-        stains = 0.5 * self.noise(x / 8, z / 8, MEDIUM) + 0.5 * self.noise(x / 3, z / 3, ROUGH)
-        asphalt = mix((0.22, 0.22, 0.23), (0.52, 0.52, 0.51), stains)
         dash = (np.abs(z - 4.2) < 0.08) & (x % 4 < 2.6)
-        marked = over(asphalt, dash, (0.9, 0.88, 0.8))
+        marked = over(self.asphalt(points), dash, (0.9, 0.88, 0.8))
         return over(marked, z < ROADSIDE, self.grass(points))
 
 

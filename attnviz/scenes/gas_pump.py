@@ -4,74 +4,74 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attnviz.scenes.backdrops import Sky, ground, lettered
-from attnviz.scenes.noise import MEDIUM, ROUGH, Noise
+from attnviz.scenes.backdrops import Rough, Sky, ground, lettered
+from attnviz.scenes.noise import Noise
 from attnviz.scenes.shapes import Paint, Shape, ball, box, rod, tube
 from attnviz.scenes.stage import Recipe, Shot, Stage
-from attnviz.scenes.vectors import Array, Color, f32, mix, over, within
+from attnviz.scenes.vectors import Array, Color, f32, over, within
 
 RED: Color = (0.78, 0.08, 0.07)
 CREAM: Color = (0.93, 0.92, 0.88)
+IVORY: Color = (0.95, 0.93, 0.85)
+INK: Color = (0.06, 0.06, 0.07)
 GLOBE = 2.185  # the height of its middle
+DISC = 0.555  # the same of the disc on the panel
 
 ENAMEL = Paint(RED, 0.07, 90)
 CAP = Paint((0.9, 0.9, 0.88), 0.06, 80)
-PANEL = Paint((0.92, 0.91, 0.87), 0.06, 80)
 CHROME = Paint((0.75, 0.76, 0.78), 0.5, 60, 0.8)
 RUBBER = Paint((0.05, 0.05, 0.055), 0.05, 20)
 PLINTH = Paint((0.12, 0.12, 0.13), 0.05)
-CURB = Paint((0.6, 0.58, 0.5))
 
-SHOT = Shot(yaw=25.0, pitch=5.0, distance=5.5, fill=0.86, sun=(0.5, 0.8, 0.8), blur=1.5)
+SHOT = Shot(yaw=25.0, pitch=4.0, distance=5.5, fill=0.93, sun=(0.5, 0.8, 0.8), blur=1.5)
 
 
 def gas_pump(noise: Noise) -> Stage:
     """A pump some 2.5 m high, its face toward z, before trees; the unit is the meter."""
-    paints = _Paints(noise)
-    island = box((-1.0, -0.1, -0.7), (1.0, 0.0, 0.7), CURB)
+    paints = _Paints(Rough(noise, (0.36, 0.35, 0.33), (0.66, 0.64, 0.6)))
     main = [*_cabinet(paints), *_globe(paints), *_hose()]
-    return Stage(main, [ground(paints.concrete), island], Sky(noise, trees=0.3))
+    return Stage(main, [ground(paints.slabs)], Sky(noise, trees=0.3))
 
 
 @dataclass(frozen=True)
 class _Paints:
     """The colors of points (N, 3)."""
 
-    noise: Noise
+    concrete: Rough
 
     def face(self, points: Array) -> Array:
-        """A window with the price and the gallons, the brand between two bars, and some small print."""
+        """A window with the price and the gallons, the brand below it, a warning and the price of a gallon."""
         x, y, _ = points.T
-        color = np.broadcast_to(f32(CREAM), points.shape)
-        color = over(color, within(x, -0.24, 0.24) & within(y, 1.42, 1.68), (0.06, 0.06, 0.07))
+        window = within(x, -0.24, 0.24) & within(y, 1.42, 1.68)
         price = lettered("14.27", x, y, left=-0.19, bottom=1.57, width=0.38, height=0.085)
         gallons = lettered("03.581", x, y, left=-0.19, bottom=1.455, width=0.38, height=0.085)
-        color = over(color, price | gallons, (0.95, 0.93, 0.85))
-        bars = within(x, -0.24, 0.24) & (np.abs(np.abs(x) - 0.24) < 0.012) & within(y, 1.08, 1.36)
-        color = over(color, bars, 0.2)
-        brand = lettered("GASOLINE", x, y, left=-0.23, bottom=1.18, width=0.46, height=0.09)
-        color = over(color, brand, RED)
-        return over(color, self._small_print(x, y), 0.25)
+        caption = lettered("TOTAL SALE  -  GALLONS", x, y, left=-0.22, bottom=1.36, width=0.44, height=0.03)
+        brand = lettered("GASOLINE", x, y, left=-0.23, bottom=1.2, width=0.46, height=0.09)
+        warning = lettered("CONTAINS LEAD", x, y, left=-0.18, bottom=1.06, width=0.36, height=0.04)
+        rate = lettered("32.9", x, y, left=-0.12, bottom=0.97, width=0.24, height=0.06)
+        color = np.broadcast_to(f32(CREAM), points.shape)
+        color = over(color, window | caption | warning | rate, INK)
+        return over(over(color, price | gallons, IVORY), brand, RED)
 
-    def _small_print(self, x: Array, y: Array) -> Array:
-        """Lines of words that nobody can read."""
-        line = y * 40
-        words = self.noise(x * 2, np.floor(line) / 9, MEDIUM) > 0.45
-        return within(x, -0.2, 0.2) & within(y, 0.95, 1.08) & (line % 1 < 0.4) & words
+    def panel(self, points: Array) -> Array:
+        """The brand's number on a disc."""
+        x, y, _ = points.T
+        disc = np.hypot(x, y - DISC) < 0.2
+        number = lettered("66", x, y, left=-0.11, bottom=0.47, width=0.22, height=0.17)
+        return over(np.broadcast_to(f32(CREAM), points.shape), disc & ~number, RED)
 
     def globe(self, points: Array) -> Array:
         """GAS in a ring."""
         x, y, _ = points.T
-        text = lettered("GAS", x, y, left=-0.2, bottom=2.11, width=0.4, height=0.15)
-        ring = np.abs(np.hypot(x, y - GLOBE) - 0.235) < 0.02
-        return over(np.broadcast_to(f32((0.95, 0.94, 0.9)), points.shape), text | ring, RED)
+        text = lettered("GAS", x, y, left=-0.19, bottom=2.11, width=0.38, height=0.15)
+        ring = np.abs(np.hypot(x, y - GLOBE) - 0.23) < 0.02
+        return over(np.broadcast_to(f32(IVORY), points.shape), text | ring, RED)
 
-    def concrete(self, points: Array) -> Array:
-        """Stained slabs with two seams in sight."""
+    def slabs(self, points: Array) -> Array:
+        """Slabs of concrete with two seams in sight."""
         x, _, z = points.T
-        stains = 0.6 * self.noise(x / 3, z / 3, MEDIUM) + 0.4 * self.noise(x / 1.1, z / 1.1, ROUGH)
         seam = (np.abs(x - 1.3) < 0.012) | (np.abs(z + 1.1) < 0.012)
-        return mix((0.36, 0.35, 0.33), (0.66, 0.64, 0.6), stains) * np.where(seam, 0.55, 1)[:, None]
+        return over(self.concrete(points), seam, 0.25)
 
 
 def _cabinet(paints: _Paints) -> list[Shape]:
@@ -82,7 +82,7 @@ def _cabinet(paints: _Paints) -> list[Shape]:
         box((-0.36, 1.82, -0.23), (0.36, 1.9, 0.23), CAP, top=(-0.27, 0.27, -0.16, 0.16), bevel=0.03),
         box((-0.31, 0.92, 0.2), (0.31, 1.74, 0.285), CHROME, bevel=0.01),
         box((-0.29, 0.94, 0.2), (0.29, 1.72, 0.292), Paint(paints.face, 0.06, 120), bevel=0.008),
-        box((-0.3, 0.25, 0.2), (0.3, 0.86, 0.282), PANEL, bevel=0.01),
+        box((-0.3, 0.25, 0.2), (0.3, 0.86, 0.282), Paint(paints.panel, 0.06, 80), bevel=0.01),
     ]
 
 

@@ -1,5 +1,7 @@
-"""A striped parachute in the sky, and who hangs from it."""
+"""A striped and a blue parachute in the sky, and who hangs from it."""
 
+from collections.abc import Sequence
+from functools import partial
 from math import cos, pi, sin
 
 import numpy as np
@@ -8,10 +10,13 @@ from attnviz.scenes.backdrops import Sky
 from attnviz.scenes.noise import SMOOTH, Noise
 from attnviz.scenes.shapes import Paint, Shape, ball, rod, tube
 from attnviz.scenes.stage import Recipe, Shot, Stage
-from attnviz.scenes.vectors import Array, f32, unit
+from attnviz.scenes.vectors import Array, Color, f32, unit
 
 GORES = 20  # the canopy's strips, and its lines
-RED, WHITE = (0.85, 0.12, 0.1), (0.95, 0.94, 0.9)
+RED: Color = (0.85, 0.12, 0.1)
+WHITE: Color = (0.95, 0.94, 0.9)
+BLUE: Color = (0.1, 0.25, 0.7)
+YELLOW: Color = (0.95, 0.8, 0.1)
 
 LINE = Paint((0.75, 0.75, 0.75))
 SUIT = Paint((0.16, 0.18, 0.24))
@@ -21,9 +26,9 @@ HELMET = Paint((0.8, 0.2, 0.1), gloss=0.06)
 SHOT = Shot(yaw=15.0, pitch=-18.0, distance=16.0, fill=0.9)
 
 
-def parachute(noise: Noise) -> Stage:
-    """A round canopy of radius 2.2 around the origin, and a person below it, in the air."""
-    return Stage([_canopy(noise), *_lines(), *_person()], [], Sky(noise))
+def parachute(noise: Noise, colors: Sequence[Color]) -> Stage:
+    """A round canopy of radius 2.2 around the origin, its gores in turning colors, and a person below it."""
+    return Stage([_canopy(noise, colors), *_lines(), *_person()], [], Sky(noise))
 
 
 def _gore(points: Array) -> Array:
@@ -43,8 +48,8 @@ def _bulging(points: Array, normals: Array) -> Array:
     return unit(normals + 0.9 * around * (_gore(points) % 1 - 0.5)[:, None])
 
 
-def _canopy(noise: Noise) -> Shape:
-    palette = f32([RED, WHITE])
+def _canopy(noise: Noise, colors: Sequence[Color]) -> Shape:
+    palette = f32(colors)
 
     def cloth(points: Array) -> Array:
         gore = _gore(points)
@@ -76,4 +81,7 @@ def _person() -> list[Shape]:
     return parts
 
 
-SCENES = {"striped parachute": Recipe("parachute", parachute, SHOT)}
+SCENES = {
+    "striped parachute": Recipe("parachute", partial(parachute, colors=[RED, WHITE]), SHOT),
+    "blue parachute": Recipe("parachute", partial(parachute, colors=[BLUE, YELLOW, WHITE]), SHOT),
+}

@@ -9,12 +9,14 @@ from attnviz.scenes.camera import FINE, View
 from attnviz.scenes.noise import Noise
 from attnviz.scenes.shapes import Shape
 from attnviz.scenes.stage import Shot, Stage
+from attnviz.scenes.tones import GAMMA, light_for
 from attnviz.scenes.vectors import Array, dot, f32, mix, unit
 
-GAMMA = 2.2  # linear light is sRGB to this power, nearly
 LIFT = 0.01  # how far above a surface the rays to sun and sky start
 SKY_RAYS = 3  # a pixel
 SKY_BLUR = 2.5  # pixels
+HEIGHTS = (-1.0, -0.4, -0.1, 0.15, 0.4, 0.7, 1.0)  # of unit directions that a surface mirrors
+HORIZON = (1.3, 0.9, 0.2, 1.6, 1.2, 0.5, 0.9)  # how bright it is there: a dark rim below a bright sky makes it shine
 
 
 @dataclass(frozen=True)
@@ -67,10 +69,13 @@ def cast(view: View, shapes: list[Shape]) -> Hits:
 
 
 def light_up(stage: Stage, shot: Shot, view: View, hits: Hits, noise: Noise) -> Array:
-    """The lit picture, linear, on the fine grid: (H, W, 3). ``hits`` are those of the main object and the props."""
+    """The lit picture, linear, on the fine grid: (H, W, 3). ``hits`` are those of the main object and the props.
+
+    The backdrop is as bright as it takes to show it in its own colors.
+    """
     shapes = stage.main + stage.props
     eye, hit = unit(hits.rays), hits.index >= 0
-    image = stage.backdrop(eye.reshape(-1, 3)).reshape(eye.shape) ** GAMMA
+    image = light_for(stage.backdrop(eye.reshape(-1, 3)).reshape(eye.shape))
     surface = _surface(view.origin, hits, eye[hit], shapes)
     sky = _sky_seen(surface, hit, shapes, noise)
     image[hit] = _shade(shot, surface, sky, shapes, noise)
@@ -137,14 +142,19 @@ def _shade(shot: Shot, surface: Surface, sky: Array, shapes: list[Shape], noise:
     matt = surface.color * (facing * f32(shot.sunlight) + around) * (1 - metal)
 
     mirrored = eye - 2 * dot(eye, normal) * normal
-    skyward = np.clip(0.5 + 4 * mirrored[:, 1], 0, 1)
-    seen = mix(f32(shot.bounce) * 0.7, shot.skylight, skyward) * (0.3 + 0.7 * sky)
+    seen = _surroundings(shot, mirrored[:, 1]) * (0.3 + 0.7 * sky)
     glint = np.maximum((mirrored * unit(f32(shot.sun))).sum(1, keepdims=True), 0) ** surface.sharp * (facing > 0)
     grazing = (1 - np.abs(dot(eye, normal))) ** 5
     share = gloss + (1 - gloss) * grazing * np.minimum(1, 8 * gloss)
     tint = f32(1) + (surface.color - 1) * metal
     highlight = (0.3 + metal) * glint * f32(shot.sunlight) * np.sqrt(share)
     return matt * (1 - share) + tint * (share * seen + highlight)
+
+
+def _surroundings(shot: Shot, height: Array) -> Array:
+    """The light from unit directions of these heights (N,) that glossy surfaces mirror: (N, 3)."""
+    skyward = np.clip(0.5 + 5 * height, 0, 1)
+    return mix(shot.bounce, shot.skylight, skyward) * f32(np.interp(height, HEIGHTS, HORIZON))[:, None]
 
 
 def _sunlit(shot: Shot, surface: Surface, shapes: list[Shape], noise: Noise) -> Array:

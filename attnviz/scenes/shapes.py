@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike
 from attnviz.scenes.vectors import Array, Color, f32, fibonacci, unit
 
 NEAREST = 1e-3  # what lies nearer to a ray's start does not count as met
+WAIST = 0.2  # of a cone's hyperboloid, in shares of its narrow end's radius
+OVERLAP = 0.02  # of a cone at either end, in shares of its length
 
 Coloring = Callable[[Array], Array]  # points (N, 3), or directions, -> their sRGB colors (N, 3)
 Bump = Callable[[Array, Array], Array]  # points and unit normals -> bent unit normals; (N, 3) each
@@ -171,6 +173,26 @@ def rod(start: ArrayLike, end: ArrayLike, radius: float, paint: Paint, bevel: fl
     rim = radius * unit(np.cross(axis, fibonacci(40)))
     matrix = (np.eye(3) - np.outer(axis, axis)) / radius**2
     return Shape(paint, np.concatenate([a + rim, b + rim]), [(axis, b), (-axis, a)], ((a + b) / 2, matrix), bevel)
+
+
+def cone(start: ArrayLike, end: ArrayLike, narrow: float, wide: float, paint: Paint) -> Shape:
+    """A shell around the line from start to end, open at both, whose radius grows from ``narrow`` to ``wide``.
+
+    It is a piece of a hyperboloid with a thin waist, so a bit slimmer toward its wide end than a cone, and sticks out
+    a bit at both ends, so that pieces of a longer one overlap. ``narrow`` is above 0 and less than ``wide``.
+    """
+    a, b, waist = f32(start), f32(end), WAIST * narrow
+    length, axis = float(np.linalg.norm(b - a)), unit(b - a)
+    slope, out = (wide - narrow) / length, OVERLAP * (b - a)
+    center = a - axis * np.sqrt(narrow**2 - waist**2) / slope
+    matrix = (np.eye(3) - (1 + slope**2) * np.outer(axis, axis)) / waist**2
+    rim = unit(np.cross(axis, fibonacci(60)))
+    outline = np.concatenate([a - out + narrow * rim, b + out + (wide + OVERLAP * (wide - narrow)) * rim])
+
+    def between(points: Array) -> Array:
+        return np.abs((points - a) @ axis / length - 0.5) < 0.5 + OVERLAP
+
+    return Shape(paint, outline, quadric=(center, matrix), keep=between)
 
 
 def tube(points: ArrayLike, radius: float, paint: Paint, count: int = 24) -> list[Shape]:

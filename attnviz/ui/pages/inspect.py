@@ -110,7 +110,7 @@ class Inspect:
             outputs=answers,
             concurrency_id="model",
             concurrency_limit=1,
-            trigger_mode="always_last",
+            trigger_mode="multiple",  # the page itself sends one at a time (values.js)
             show_progress="hidden",
             api_visibility="private",
         )

@@ -43,29 +43,46 @@ window.attnviz = (() => {
 
   const get = (name) => topic(name).value;
 
-  // The server confirms a state with every answer; until then what was asked for stands beside it.
+  // One request is on its way at a time: answers then come in order, and the last click stands. What is
+  // asked meanwhile is gathered and sent when the answer is there. The server confirms a state with every answer.
   let confirmed = {};
-  let asked = {};
-  let last = 0;
+  let flight = null; // the number of the request on its way
+  let next = null; // {trigger, patch}: what to ask for after it
+  let count = 0;
   let waiting = 0;
 
   /** Ask the server for a change of state. */
   function send(trigger, patch) {
-    asked = { ...asked, ...patch };
-    last += 1;
-    clearTimeout(waiting);
-    waiting = setTimeout(() => put("late", last), 60000);
+    next = { trigger, patch: { ...next?.patch, ...patch } };
     put("busy", true);
-    trigger("select", { ...confirmed, ...asked, change: Object.keys(patch)[0], serial: last });
+    if (flight === null) fly();
+  }
+
+  function fly() {
+    const { trigger, patch } = next;
+    next = null;
+    count += 1;
+    flight = count;
+    waiting = setTimeout(() => put("late", flight), 60000);
+    trigger("select", { ...confirmed, ...patch, change: widest(Object.keys(patch)), serial: flight });
+  }
+
+  /** The change whose answer covers all of these: a picture's shows everything, a model's every block and class. */
+  function widest(fields) {
+    if (fields.includes("source")) return "source";
+    const block = fields.find((name) => name === "layer" || name === "part");
+    if (fields.includes("model") || (block && fields.includes("target"))) return "model";
+    return ["target", "layer", "part", "query"].find((name) => fields.includes(name));
   }
 
   /** The server's answer to a request, by its number; a refusal leaves the state as it was. */
-  function settle(state, serial = last) {
+  function settle(state, serial = flight) {
     if (state) confirmed = state;
-    if (serial !== last) return; // a later request is on its way
+    if (flight !== null && serial !== flight) return; // an answer that came too late
     clearTimeout(waiting);
-    asked = {};
-    put("busy", false);
+    flight = null;
+    if (next) fly();
+    else put("busy", false);
   }
 
   const fill = (text, values) => text.replace(/\{(\w+)\}/g, (all, name) => values[name] ?? all);

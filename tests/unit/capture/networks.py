@@ -12,7 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 import attnviz
 from attnviz import Backbone
 from attnviz.backbones import VARIANTS, build
-from attnviz.mechanisms import SK, Mechanism, NonLocal
+from attnviz.mechanisms import CBAM, SE, SK, Mechanism, NonLocal
 from attnviz.training.recipe import initialize
 
 IDS = tuple(VARIANTS)
@@ -88,10 +88,19 @@ def untapped(backbone: Backbone) -> nn.Module:
 
 
 def seeded(make: Callable[[], nn.Module], seed: int = 0) -> nn.Module:
-    """A network made under a seed, in eval mode; the global generator stays as it was."""
-    with torch.random.fork_rng():
+    """A network made under a seed, in eval mode; the global generator stays as it was.
+
+    PyTorch's own first values leave small gates dead: attention that is the same for every picture
+    would hide what edits and records get wrong.
+    """
+    with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(seed)
-        return make().eval()
+        model = make().eval()
+        for module in model.modules():
+            if isinstance(module, SE | CBAM) and hasattr(module, "fc1"):
+                module.fc1.weight.abs_().mul_(2)
+                module.fc2.weight.mul_(3)
+        return model
 
 
 class Tiny(nn.Module):

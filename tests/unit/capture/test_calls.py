@@ -46,6 +46,9 @@ def test_records_by_call(label: str) -> None:
         before, after = hooks["attention"][record.call]
         close_to(record.before, before[0].abs().mean(0))
         close_to(record.after, after[0].abs().mean(0))
+    for record, other in zip(found, attnviz.explain(backbone, picture(1, SIZE)).attention, strict=True):
+        pairs = zip(tensors(record.values), tensors(other.values), strict=True)
+        assert max(distance(mine, theirs) for mine, theirs in pairs) > 1e-3, "dead attention proves nothing"
 
 
 @pytest.mark.parametrize("label", MAKE)

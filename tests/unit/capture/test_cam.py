@@ -296,6 +296,26 @@ def test_a_head_that_is_linear_for_some_pictures() -> None:
         close_to(found.signed, autograd_map(model, "features", 0, scale * picture(), (high, inside)))
 
 
+class Capped(Tiny):
+    """It caps its last map in place, which few pictures reach."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = self.attention(self.relu(self.bn(self.conv(x))))
+        return self.fc(self.pool(features.clamp_(max=8)).flatten(1))
+
+
+def test_a_map_that_is_overwritten_for_some_pictures() -> None:
+    """The map shown is of the layer's own output, before it was capped."""
+    model = seeded(Capped)
+    backbone = attnviz.instrument(copy.deepcopy(model))
+    for scale in (1.0, 30.0):
+        output = observe(model, scale * picture(), "conv")["conv"][0][1]
+        assert (output.max() > 20) == (scale > 1)
+        found = attnviz.explain(backbone, scale * picture(), (1, 2)).cam
+        assert found is not None
+        close_to(found.signed, captum_map(model, found.layer, scale * picture(), (1, 2)))
+
+
 FIRST = {
     "black": torch.zeros(1, 3, *ODD),
     "constant": torch.full((1, 3, *ODD), 7.0),

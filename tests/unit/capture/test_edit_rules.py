@@ -1,5 +1,6 @@
 """How edits combine, where they stand, what they leave alone, and which cannot be."""
 
+import copy
 import threading
 from typing import Any
 
@@ -147,6 +148,18 @@ class TestCalls:
         backbone = attnviz.instrument(seeded(lambda: randomize(Twice(NonLocal(8)), 1)))
         edits, x = [Edit("attention", "uniform", call=call) for call in (0, 1)], picture(0, (13, 16))
         assert torch.equal(logits(backbone, *edits, x=x), logits(backbone, Edit("attention", "uniform"), x=x))
+
+    def test_means_are_of_the_first_call(self) -> None:
+        model = seeded(lambda: randomize(Twice(SE(8, reduction=2)), 1))
+        means = attnviz.measure_means(attnviz.instrument(model), [picture(1), picture(2)])
+        gates = [observe(copy.deepcopy(model), picture(i), "attention.gate")["attention.gate"][0][1] for i in (1, 2)]
+        backbone = attnviz.instrument(copy.deepcopy(model), means=means)
+        for call in (None, 1):
+            with pytest.raises(EditError, match="first call"):
+                logits(backbone, Edit("attention", "frozen", call=call))
+        found = attnviz.explain(backbone, picture(), edits=[Edit("attention", "frozen", call=0)]).attention
+        close_to(found[0].values, torch.cat(gates).mean(0))
+        assert distance(found[1].values, found[0].values) > 1e-3
 
     def test_a_call_that_is_not_made_is_no_edit(self) -> None:
         for layer in (SE_LAYER, "*"):

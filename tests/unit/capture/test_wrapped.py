@@ -10,7 +10,7 @@ from torch import Tensor, nn
 import attnviz
 from attnviz import AttnvizError, Edit
 from attnviz.capture import AffinityMap
-from attnviz.mechanisms import NonLocal
+from attnviz.mechanisms import SE, NonLocal
 from tests.unit.capture.networks import Tiny, family, picture, plain, randomize, seeded, tapped, untapped
 from tests.unit.capture.oracles import bypassed, captum_map, close_to, observe
 
@@ -30,6 +30,35 @@ def test_data_parallel() -> None:
     assert found.cam is not None
     assert found.cam.layer == "module.stage4"
     close_to(found.cam.signed, captum_map(plain("resnet18t-nl"), "stage4", picture(), (1, 2)))
+
+
+class Advised(Tiny):
+    """It asks another network, which is no part of it and has modules of the same names."""
+
+    def __init__(self) -> None:
+        super().__init__(SE(8, reduction=2))
+        self.adviser: list[nn.Module] = []
+
+    def forward(self, x: Tensor) -> Any:
+        return super().forward(x) + sum(other(x) for other in self.adviser)
+
+
+def test_a_watched_network_inside_the_pass_of_another() -> None:
+    """Each pass sees, edits and cuts its own network alone."""
+    outer, inner = (seeded(make) for make in (Advised, lambda: randomize(Tiny(SE(8, reduction=2)), 5)))
+    alone = copy.deepcopy(inner)
+    advised = copy.deepcopy(outer)
+    outer.adviser.append(attnviz.instrument(inner).model)  # type: ignore[operator,union-attr]
+    advised.adviser.append(alone)  # type: ignore[operator,union-attr]
+    backbone = attnviz.instrument(outer)
+    found = attnviz.explain(backbone, picture(), (1, 2), "conv")
+    assert len(found.attention) == 1
+    assert torch.equal(found.output, advised(picture()))
+    assert found.cam is not None
+    close_to(found.cam.signed, captum_map(advised, "conv", picture(), (1, 2)))
+    off = attnviz.explain(backbone, picture(), edits=[Edit("attention", "off")])
+    assert off.logits is not None
+    close_to(off.logits, bypassed(advised, picture(), "attention"))
 
 
 @pytest.mark.parametrize("layer", [None, "stage2"])

@@ -3,13 +3,15 @@
 import numpy as np
 import pytest
 
-from attnviz.scenes.backdrops import arched, ground, lettered
+from attnviz.scenes.backdrops import Sky, Wall, arched, ground, lettered
 from attnviz.scenes.camera import FINE, View
+from attnviz.scenes.finishing import toned
 from attnviz.scenes.noise import MEDIUM, ROUGH, SMOOTH, Noise
 from attnviz.scenes.raycaster import Hits, cast, clear, light_up
 from attnviz.scenes.shapes import Paint, Shape, ball, box
 from attnviz.scenes.stage import Shot, Stage
-from attnviz.scenes.vectors import Array, f32, unit
+from attnviz.scenes.tones import light_for, shown
+from attnviz.scenes.vectors import Array, Color, f32, unit
 
 GRAY = Paint((0.5, 0.5, 0.5), gloss=0.0)
 SIZE = (48, 36)
@@ -126,10 +128,58 @@ def test_sunlight_goes_with_the_cosine() -> None:
     assert np.median(light[hits.index == 0], axis=0) == pytest.approx(expected / 2, rel=0.02)
 
 
-def test_what_nothing_covers_shows_the_backdrop() -> None:
-    stage = Stage([ball((0, 0, 0), 1, GRAY)], [], lambda directions: np.full_like(directions, 0.25))
+@pytest.mark.parametrize("color", [(0.0, 0.25, 1.0), (0.98, 0.5, 0.02)])
+def test_what_nothing_covers_shows_the_backdrop_in_its_colors(color: Color) -> None:
+    stage = Stage([ball((0, 0, 0), 1, GRAY)], [], lambda directions: np.broadcast_to(f32(color), directions.shape))
     _, hits, light = seen(stage, Shot())
-    assert light[hits.index < 0] == pytest.approx(0.25**2.2)
+    assert (hits.index < 0).any()
+    pixels = np.asarray(toned(light))[hits.index < 0]
+    assert np.abs(pixels - 255 * np.array(color)).max() <= 1
+
+
+def test_more_light_shows_brighter_up_to_white() -> None:
+    light = np.linspace(0, 10, 200)
+    colors = shown(light)
+    assert (np.diff(colors) >= 0).all()
+    assert (colors[0], colors[-1]) == (0, 1)
+    dim = light < 6**0.5  # more is white
+    assert light_for(colors[dim]) == pytest.approx(light[dim], abs=1e-6)
+
+
+def test_metal_mirrors_a_dark_rim_below_a_bright_sky() -> None:
+    """A ball of metal whose upper half mirrors the sky and whose lower half the ground, seen from the front."""
+    metal = Paint((0.9, 0.9, 0.9), gloss=0.8, metal=1.0)
+    none = (0.0, 0.0, 0.0)
+    shot = Shot(pitch=0, fill=0.9, sunlight=none, softness=0)
+    view, hits, light = seen(Stage([ball((0, 0, 0), 1, metal)], [], black), shot)
+    column = light[:, view.size[0] // 2].mean(1)
+    points = (view.origin + hits.depth[..., None] * hits.rays)[:, view.size[0] // 2]
+    middle = (hits.index[:, view.size[0] // 2] == 0) & (np.abs(points[:, 1]) < 0.4)
+    height = 2 * points[middle, 1] * points[middle, 2]  # of what is mirrored, nearly
+    bright = column[middle]
+    rim, above, below = bright[np.abs(height + 0.1) < 0.06], bright[height > 0.12], bright[height < -0.35]
+    assert rim.max() < 0.5 * below.min()
+    assert rim.max() < 0.25 * above.min()
+
+
+def test_clouds_fade_out_toward_the_horizon() -> None:
+    turn = np.linspace(0, 2 * np.pi, 400)
+
+    def unevenness(rise: float) -> float:
+        colors = Sky(Noise(0), clouds=0.6)(unit(f32(np.stack([np.cos(turn), np.full(400, rise), np.sin(turn)], 1))))
+        return float(colors.std(0).max())
+
+    assert unevenness(0.0) == pytest.approx(0, abs=1e-4)
+    assert unevenness(0.02) < unevenness(0.2)
+
+
+def test_a_wall_goes_from_one_color_to_the_other() -> None:
+    wall = Wall(Noise(0), low=(0.1, 0.2, 0.3), high=(0.5, 0.6, 0.7))
+    below, ahead, above = wall(f32([(0, -0.8, -0.6), (0, 0, -1), (0, 0.8, -0.6)]))
+    assert below == pytest.approx((0.1, 0.2, 0.3))
+    assert above == pytest.approx((0.5, 0.6, 0.7))
+    assert (below < ahead).all()
+    assert (ahead < above).all()
 
 
 @pytest.mark.parametrize("power", [ROUGH, MEDIUM, SMOOTH])

@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
-from attnviz.scenes.shapes import Paint, Shape, ball, box, rod, tube
+from attnviz.scenes.shapes import Paint, Shape, ball, box, cone, rod, tube
 from attnviz.scenes.vectors import f32, fibonacci, unit
 
 GRAY = Paint((0.5, 0.5, 0.5))
 BALL = ball((0, 0, 0), 1, GRAY)
 BOX = box((-1, -1, -1), (1, 1, 1), GRAY)
 ROD = rod((-1, 0, 0), (1, 0, 0), 0.5, GRAY)  # along x
+FUNNEL = cone((0, 0, 0), (2, 0, 0), 1, 3, GRAY)
 WEDGE = box((-2, 0, -1), (2, 2, 1), GRAY, top=(0, 0, -1, 1))  # a roof with a ridge at (0, 2)
 
 MISS = float("inf")
@@ -107,6 +108,44 @@ def test_random_rays_meet_a_ball_where_the_formula_says() -> None:
     assert found[certain] == pytest.approx(expected[certain], rel=1e-3)
 
 
+def test_random_rays_meet_a_box_where_slabs_say() -> None:
+    low, high = f32((-1, -2, -6)), f32((1, 0.5, -4))
+    rays = f32(np.random.default_rng(0).normal(size=(500, 3)) * (0.3, 0.3, 0.1) - (0, 0, 1))
+    edges = np.sort(np.stack([low / rays, high / rays]), 0)
+    near, far = edges[0].max(1), edges[1].min(1)
+    expected = np.where((near < far) & (near > 0), near, np.inf)
+    assert np.isfinite(expected).sum() > 100
+    assert box(low, high, GRAY).hit(f32((0, 0, 0)), rays) == pytest.approx(expected, rel=1e-4)
+
+
+def test_points_where_random_rays_meet_a_rod_lie_on_it() -> None:
+    start, end, radius = f32((-1, 0.5, -4)), f32((2, 1, -6)), 0.4
+    rays = f32(np.random.default_rng(0).normal(size=(4000, 3)) * 0.3 - (0, -0.15, 1))
+    found = rod(start, end, radius, GRAY).hit(f32((0, 0, 0)), rays)
+    points = found[np.isfinite(found)][:, None] * rays[np.isfinite(found)]
+    length = np.linalg.norm(end - start)
+    along = (points - start) @ unit(end - start)
+    off = np.linalg.norm(points - start - along[:, None] * unit(end - start), axis=1)
+    side = (np.abs(off - radius) < 1e-3) & (along > -1e-3) & (along < length + 1e-3)
+    caps = (np.minimum(np.abs(along), np.abs(along - length)) < 1e-3) & (off < radius + 1e-3)
+    assert len(points) > 300
+    assert (side | caps).all()
+
+
+def test_a_cone_is_an_open_shell_that_widens_from_start_to_end() -> None:
+    """Its radius, by hand: the hyperboloid's waist, 0.2, lies 0.96^0.5 before the start, at x = 0."""
+    radii = [5 - depth(FUNNEL, (x, 0, 5), (0, 0, -1)) for x in (0, 1, 2)]
+    assert radii == pytest.approx([(0.04 + (0.96**0.5 + x) ** 2) ** 0.5 for x in (0, 1, 2)], rel=1e-4)
+    assert radii == pytest.approx([1, 2, 3], rel=0.01)
+    assert depth(FUNNEL, (-0.1, 0, 5), (0, 0, -1)) == depth(FUNNEL, (2.1, 0, 5), (0, 0, -1)) == MISS
+    assert depth(FUNNEL, (9, 0, 0), (-1, 0, 0)) == MISS  # through both ends
+    assert depth(FUNNEL, (1, 0, 0), (0, 0, 1)) == pytest.approx(radii[1], rel=1e-4)  # from inside
+    assert depth(FUNNEL, (5, 0, 2), (-1, 0, 0)) == pytest.approx(4, abs=0.02)  # into its mouth
+    assert depth(FUNNEL, (-5, 0, 2), (1, 0, 0)) == pytest.approx(6, abs=0.02)  # from behind
+    normal = FUNNEL.normal(f32([(1, 0, radii[1])]))[0]
+    assert normal == pytest.approx((-DIAGONAL, 0, DIAGONAL), abs=0.01)
+
+
 def test_a_shell_is_met_from_inside_and_only_where_it_is_kept() -> None:
     bowl = ball((0, 0, 0), 1, GRAY, keep=lambda points: points[:, 1] < 0)
     assert depth(bowl, (0, 5, 0), (0, -1, 0)) == pytest.approx(6)  # through the open top onto the bottom
@@ -127,13 +166,14 @@ def test_the_ground_is_met_from_above_and_has_no_end() -> None:
     assert ground.normal(f32([(3, 0.5, 3)]))[0] == pytest.approx((0, 1, 0))
 
 
-@pytest.mark.parametrize("shape", [BALL, BOX, ROD, WEDGE])
+@pytest.mark.parametrize("shape", [BALL, BOX, ROD, WEDGE, FUNNEL])
 def test_no_ray_outside_the_reach_meets_a_shape(shape: Shape) -> None:
     sides = fibonacci(200)
     origins = shape.middle + 1.02 * shape.reach * sides
     past = unit(f32(np.cross(sides, sides[::-1] + f32((0.1, 0.2, 0.3)))))  # along the sphere of the reach
     assert np.isinf(shape.hit(f32(origins), past)).all()
-    assert np.isfinite(shape.hit(f32(origins), shape.middle - origins)).all()
+    if not shape.keep:
+        assert np.isfinite(shape.hit(f32(origins), shape.middle - origins)).all()
 
 
 def test_a_tube_leads_from_its_first_point_to_its_last() -> None:
