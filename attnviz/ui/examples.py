@@ -30,10 +30,12 @@ def examples(folder: Path | None = None) -> list[Example]:
 
 
 def _drawn() -> list[Example]:
+    """Our own scenes, in the order in which they are listed."""
+    from attnviz.scenes import SCENES
     from attnviz.zoo import assets
 
-    folder = assets() / "examples"
-    return [Example(f"drawn-{p.stem}", _title(p), p, "drawn") for p in sorted(folder.glob("*.jpg"))]
+    paths = [assets() / "examples" / f"{name.replace(' ', '-')}.jpg" for name in SCENES]
+    return [Example(f"drawn-{path.stem}", _title(path), path, "drawn") for path in paths if path.is_file()]
 
 
 def _packaged() -> list[Example]:

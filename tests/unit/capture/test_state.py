@@ -343,7 +343,7 @@ def test_two_hundred_calls_leak_nothing() -> None:
     tensors, before = tensors_alive(), [hooks(backbone.model) for backbone in backbones]
     for i in range(200):
         use(i)
-    assert tensors_alive() == tensors
+    assert tensors_alive() <= tensors
     assert [hooks(backbone.model) for backbone in backbones] == before
     assert all(p.grad is None and not p.requires_grad for b in backbones for p in b.model.parameters())
 
