@@ -190,7 +190,7 @@ def explain(
     target: Target = None,
     cam_layer: str | None = None,
     cam_call: int = -1,
-    edits: Sequence[Edit] = (),
+    edits: Edit | Sequence[Edit] = (),
 ) -> Explanation:
     """Run a picture through a backbone once and keep what every attention block did.
 
@@ -200,7 +200,7 @@ def explain(
         target: class index, label, None for the prediction, or (a, b) for logit a minus logit b.
         cam_layer: whose output Grad-CAM stands on; None for the last feature map of more than one position.
         cam_call: which run of that layer, counted from 0; -1 for the last.
-        edits: changes made to attention values during the pass.
+        edits: changes made to attention values during the pass; one or several.
 
     Raises:
         AttnvizError: in one line, for a picture, target, layer or edit that cannot be.
@@ -214,7 +214,7 @@ def explain(
         raise OptionError(f"no layer {layer!r} in this model, outside its attention blocks")
     if isinstance(cam_call, bool) or not isinstance(cam_call, int) or cam_call < -1:
         raise OptionError(f"cam_call is {cam_call!r}; calls are counted from 0, and -1 is the last")
-    edits = tuple(edits)
+    edits = (edits,) if isinstance(edits, Edit) else tuple(edits)
     linear = head.linear if layer == head.cam_layer and cam_call == -1 else None
     output, watcher = _pass(backbone, x, edits, layer, linear, cam_call)
     logits = output[0] if isinstance(output, Tensor) and output.dim() == 2 and len(output) == 1 else None

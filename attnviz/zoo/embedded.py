@@ -31,6 +31,7 @@ def embedded_cards(folder: Path | None = None) -> list[ModelCard]:
     return [ModelCard.read(folder / f"{model_id}.json") for model_id in VARIANTS if _weights(folder, model_id).exists()]
 
 
+@torch.inference_mode(False)
 def load_embedded(card: ModelCard, device: str, folder: Path | None = None) -> Backbone:
     """A network of the family with its weights (stored as float16, used as float32) and its means."""
     folder = folder or assets() / "weights"

@@ -6,11 +6,11 @@ import sys
 
 from playwright.sync_api import Page, sync_playwright
 
+import attnviz
 from tests.browser.conftest import FLAGS, READY, REPOSITORY, chromium, free_port, wait_until_served
 from tests.browser.helpers import choose_model
 
 WIDTHS = {390: 844, 1280: 800, 1920: 1080}
-MODELS = ("cbam", "bam", "nl", "ca", "sk", "gc", "se", "plain")
 
 
 def shoot(page: Page, name: str) -> None:
@@ -40,10 +40,10 @@ def main() -> None:
                     visit(page, address, theme)
                     shoot(page, f"inspect-{width}-{theme}")
             page.set_viewport_size({"width": 1280, "height": 800})
-            for number, name in enumerate(MODELS):
+            for number, card in enumerate(attnviz.catalogue()):
                 visit(page, address, ("light", "dark")[number % 2])
-                choose_model(page, f"resnet18t-{name}")
-                shoot(page, f"inspect-{name}")
+                choose_model(page, card.id)
+                shoot(page, f"inspect-{card.id}")
         finally:
             app.terminate()
 

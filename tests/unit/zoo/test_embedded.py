@@ -78,6 +78,14 @@ def test_loading_twice_gives_the_same_object() -> None:
     assert attnviz.load(IDS[0]) is attnviz.load(IDS[0])
 
 
+def test_loading_inside_inference_mode_gives_a_network_like_any_other() -> None:
+    with torch.inference_mode():
+        backbone = load_embedded(embedded_cards()[0], "cpu")
+    x = torch.randn(1, 3, 64, 64)
+    plain = attnviz.explain(attnviz.load(IDS[0]), x, cam_layer="stage3")
+    assert torch.equal(attnviz.explain(backbone, x, cam_layer="stage3").cam.signed, plain.cam.signed)
+
+
 def test_an_unknown_model_lists_the_known() -> None:
     with pytest.raises(ModelError, match=r"^no model 'resnet99' in the catalogue; there are resnet18t-") as caught:
         attnviz.load("resnet99")
