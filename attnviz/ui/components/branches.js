@@ -9,19 +9,8 @@ let order = [];
 let sorted = false;
 let pointed = 0;
 
-const toggle = av.node("div", { class: "av-switch", role: "radiogroup", "aria-label": words.ordering });
-for (const name of ["order", "sorted"]) {
-  const button = av.node("button", { type: "button", role: "radio", "data-order": name, text: words[name] });
-  button.addEventListener("click", () => arrange(name === "sorted"));
-  toggle.append(button);
-}
-toggle.addEventListener("keydown", (event) => {
-  if (!event.key.startsWith("Arrow")) return;
-  event.preventDefault();
-  arrange(!sorted);
-  toggle.children[Number(sorted)].focus();
-});
-at(".orders").append(toggle);
+const toggle = av.orderSwitch(words, arrange);
+at(".orders").append(toggle.element);
 at(".heading").textContent = words.mean;
 
 /** A branch's color: apart in lightness as in hue. */
@@ -62,11 +51,7 @@ function arrange(next) {
   const { data, shape: [, count] } = shares;
   order = Array.from({ length: count }, (_, channel) => channel);
   if (sorted) order.sort((a, b) => data[b] - data[a]);
-  for (const button of toggle.children) {
-    const on = (button.dataset.order === "sorted") === sorted;
-    button.setAttribute("aria-checked", String(on));
-    button.tabIndex = on ? 0 : -1;
-  }
+  toggle.mark(sorted);
   draw();
   read();
 }

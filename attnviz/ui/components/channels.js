@@ -11,19 +11,8 @@ let sorted = false;
 let pointed = 0; // the channel that is read out
 let chosen = null; // the channel whose map is shown
 
-const toggle = av.node("div", { class: "av-switch", role: "radiogroup", "aria-label": words.ordering });
-for (const name of ["order", "sorted"]) {
-  const button = av.node("button", { type: "button", role: "radio", "data-order": name, text: words[name] });
-  button.addEventListener("click", () => arrange(name === "sorted"));
-  toggle.append(button);
-}
-toggle.addEventListener("keydown", (event) => {
-  if (!event.key.startsWith("Arrow")) return;
-  event.preventDefault();
-  arrange(!sorted);
-  toggle.children[Number(sorted)].focus();
-});
-at(".orders").append(toggle);
+const toggle = av.orderSwitch(words, arrange);
+at(".orders").append(toggle.element);
 at(".mean").textContent = words.mean;
 at(".mean").addEventListener("click", () => choose(null));
 
@@ -47,11 +36,7 @@ function arrange(next) {
   sorted = next;
   order = Array.from(values.keys());
   if (sorted) order.sort((a, b) => ranks[a] - ranks[b]);
-  for (const button of toggle.children) {
-    const on = (button.dataset.order === "sorted") === sorted;
-    button.setAttribute("aria-checked", String(on));
-    button.tabIndex = on ? 0 : -1;
-  }
+  toggle.mark(sorted);
   draw();
   read();
 }

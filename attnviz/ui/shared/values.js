@@ -109,5 +109,27 @@ window.attnviz = (() => {
     return made;
   }
 
-  return { bytes, unpack, put, on, get, send, settle, fill, short, level, node, luts: {} };
+  /** The switch between network order and sorted: {element, mark(sorted)}; a choice calls `arrange(sorted)`. */
+  function orderSwitch(words, arrange) {
+    const element = node("div", { class: "av-switch", role: "radiogroup", "aria-label": words.ordering });
+    const buttons = ["order", "sorted"].map((name) =>
+      node("button", { type: "button", role: "radio", "data-order": name, text: words[name] }));
+    element.append(...buttons);
+    buttons.forEach((button, i) => button.addEventListener("click", () => arrange(i === 1)));
+    element.addEventListener("keydown", (event) => {
+      if (!event.key.startsWith("Arrow")) return;
+      event.preventDefault();
+      const other = buttons.findIndex((button) => button.tabIndex !== 0);
+      arrange(other === 1);
+      buttons[other].focus();
+    });
+    const mark = (sorted) => buttons.forEach((button, i) => {
+      const on = (i === 1) === sorted;
+      button.setAttribute("aria-checked", String(on));
+      button.tabIndex = on ? 0 : -1;
+    });
+    return { element, mark };
+  }
+
+  return { orderSwitch, bytes, unpack, put, on, get, send, settle, fill, short, level, node, luts: {} };
 })();
