@@ -13,6 +13,7 @@ from attnviz.ui.analysis import Analyst
 from attnviz.ui.examples import examples
 
 ATTENTION, CAM = "#attention", "#cam"
+NON_LOCAL = "resnet18t-nl"
 torch.set_num_threads(1)  # as the served app has it: another number of threads rounds otherwise
 
 
@@ -81,3 +82,23 @@ def cell(page: Page, side: str = ATTENTION) -> tuple[int, int]:
     """The cell that a map's readout is about."""
     readout = page.locator(f"{side} .value")
     return int(readout.get_attribute("data-row") or -1), int(readout.get_attribute("data-column") or -1)
+
+
+def upload(page: Page, path: Path) -> None:
+    page.set_input_files(".av-photo input[type=file]", path)
+    page.wait_for_function("attnviz.get('busy') === true")
+    settled(page)
+
+
+def check_predictions(page: Page, explanation: Explanation) -> None:
+    assert explanation.probabilities is not None
+    for index, probability in enumerate(explanation.probabilities.tolist()):
+        assert value(page, f'.av-prediction [data-index="{index}"]') == same(probability)
+
+
+def check_cam(page: Page, explanation: Explanation) -> None:
+    assert explanation.cam is not None
+    assert value(page, f"{CAM} .low") == 0
+    peak = explanation.cam.signed.abs().max().item()
+    assert value(page, f"{CAM} .high") == same(explanation.cam.map.max().item(), peak)
+    assert value(page, f"{CAM} .value") == same(explanation.cam.map[cell(page, CAM)].item(), peak)
