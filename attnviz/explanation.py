@@ -13,12 +13,13 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from attnviz.capture import AffinityMap, Backbone, Coordinate, Edit
-from attnviz.capture.backbone import reads_mean
+from attnviz.capture.backbone import check_pictures, reads_mean
 from attnviz.capture.passes import Cut, Flow, Pass, Reading
 from attnviz.capture.values import Value, first
-from attnviz.errors import OptionError, PictureError, ShapeError
+from attnviz.errors import OptionError
 from attnviz.images import Picture
 from attnviz.mechanisms import Kind, Role, Step
+from attnviz.mechanisms.base import positive
 
 Target = int | str | tuple[int | str, int | str] | None
 
@@ -102,7 +103,8 @@ class Explanation:
         return None if self.logits is None else self.logits.softmax(0)
 
     def top(self, k: int = 5) -> list[tuple[int, str, float]]:
-        """The k most probable classes: (index, label, probability), highest first."""
+        """The k most probable classes (all, where there are fewer): (index, label, probability), highest first."""
+        positive("top", k=k)
         if self.probabilities is None:
             raise OptionError("this model gives no logits, so it has no most probable classes")
         values, indices = self.probabilities.topk(min(k, len(self.probabilities)))
@@ -207,7 +209,7 @@ def explain(
     """
     x, picture = backbone.preprocess(image)
     x = backbone.place(x)
-    _check_input(x)
+    check_pictures(x, one=True)
     head = backbone.head(x)
     layer = head.cam_layer if cam_layer is None else cam_layer
     if layer is not None and layer not in backbone.layers:
@@ -251,13 +253,6 @@ def _pass(
             return output, watcher
         # Not so for this picture (a clamped logit, an overflow): differentiate.
     return backbone.run(x, edits, cut=Cut(layer, call))
-
-
-def _check_input(x: Tensor) -> None:
-    if x.dim() != 4 or len(x) != 1 or 0 in x.shape:
-        raise ShapeError(f"one picture at a time: a tensor (1, C, H, W), not {tuple(x.shape)}")
-    if not x.isfinite().all():
-        raise PictureError(f"the picture holds values that are no numbers, or too large for {x.dtype}")
 
 
 def _record(backbone: Backbone, watcher: Pass, reading: Reading) -> AttentionRecord:

@@ -14,7 +14,7 @@ from attnviz.capture.edits import Edit, Means, mean_key, plan
 from attnviz.capture.passes import Cut, Pass, running
 from attnviz.capture.taps import Taps
 from attnviz.capture.values import AffinityMap
-from attnviz.errors import ModelError, OptionError, ShapeError
+from attnviz.errors import ModelError, OptionError, PictureError, ShapeError
 from attnviz.images import Picture
 from attnviz.mechanisms import Mechanism
 
@@ -39,6 +39,7 @@ class Backbone:
         model: the network itself (eval, frozen, tapped).
         blocks: its attention blocks by dotted path.
         layers: the paths that Grad-CAM may stand on (all but what lies inside the blocks).
+        units: the paths of its repeated units, with attention or without, in the order they were built in.
         card: what is known about it, or None.
         classes: the labels of its logits, or None.
         means: what "frozen" edits use, or None.
@@ -59,6 +60,7 @@ class Backbone:
         points = frozenset(f"{path}.{point}" for path, block in self.blocks.items() for point in block.points)
         inside = tuple(f"{path}." for path in self.blocks)
         self.layers = frozenset(path for path, _ in model.named_modules() if path and not path.startswith(inside))
+        self.units = _units(model)
         self.classes = tuple(classes) if classes is not None else None
         if any(tensor.is_inference() for tensor in (*model.parameters(), *model.buffers())):
             raise ModelError("this model was made in inference mode, where gradients cannot pass; make it outside")
@@ -88,11 +90,9 @@ class Backbone:
     def preprocess(self, image: Any) -> tuple[Tensor, Picture | None]:
         """A picture (path, bytes, PIL image or array) as the network's input (1, C, H, W).
 
-        A tensor passes as it is. Raises PictureError, ShapeError or ModelError in one line.
+        A tensor passes as it is. Raises PictureError or ModelError in one line.
         """
         if isinstance(image, Tensor):
-            if image.dim() != 4 or len(image) != 1:
-                raise ShapeError(f"one picture at a time: a tensor (1, C, H, W), not {tuple(image.shape)}")
             return image, None
         if self._preprocess is None:
             raise ModelError("this backbone has no preprocess, so it takes a tensor (1, C, H, W) alone")
@@ -183,6 +183,31 @@ class Backbone:
         return Head(path, None)
 
 
+def _units(model: nn.Module) -> tuple[str, ...]:
+    """What a network repeats: the outermost modules in its sequences that are no layer and no sequence themselves."""
+    units: list[str] = []
+    for path, module in model.named_modules():
+        parent = model.get_submodule(path.rpartition(".")[0])
+        composite = not isinstance(module, nn.Sequential) and any(True for _ in module.children())
+        if (
+            path
+            and isinstance(parent, nn.Sequential)
+            and composite
+            and not path.startswith(tuple(f"{u}." for u in units))
+        ):
+            units.append(path)
+    return tuple(units)
+
+
+def check_pictures(x: Tensor, *, one: bool = False) -> None:
+    """Refuse what is no (B, C, H, W) (with ``one``, B = 1), is empty, or holds values that are no numbers."""
+    if x.dim() != 4 or 0 in x.shape or (one and len(x) != 1):
+        wanted = "one picture at a time: a tensor (1, C, H, W)" if one else "pictures are a tensor (B, C, H, W)"
+        raise ShapeError(f"{wanted}, not {tuple(x.shape)}")
+    if not x.isfinite().all():
+        raise PictureError(f"the picture holds values that are no numbers, or too large for {x.dtype}")
+
+
 def reads_mean(features: Tensor, run: tuple[tuple[Any, ...], Any], output: Any) -> bool:
     """Whether a linear layer's run, (arguments, result), read the mean of ``features`` (B, C, H, W)
     over positions, and its result is the network's output."""
@@ -227,7 +252,8 @@ def measure_means(backbone: Backbone, images: Iterable[Any]) -> Means:
     sums: dict[str, Tensor] = {}
     count, size = 0, None
     for image in images:
-        x = image if isinstance(image, Tensor) and image.dim() == 4 else backbone.preprocess(image)[0]
+        x = image if isinstance(image, Tensor) else backbone.preprocess(image)[0]
+        check_pictures(x)
         if size is not None and size != tuple(x.shape[2:]):
             raise ShapeError(f"means are measured at one size: {size} first, then {tuple(x.shape[2:])}")
         size, count = (x.shape[2], x.shape[3]), count + len(x)

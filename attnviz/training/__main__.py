@@ -74,10 +74,11 @@ def cards(ids: Ids = None, data: Data = Path("data"), runs: Runs = Path("runs"),
 @app.command()
 def sizes(ids: Ids = None, data: Data = Path("data"), runs: Runs = Path("runs")) -> None:
     """Top-1 on val/ at several input sizes, to choose one for all."""
-    for model_id in known(ids):
-        if (runs / model_id / "state.pt").exists():
-            found = by_size(runs / model_id / "state.pt", model_id, data, runs / "cache")
-            typer.echo(f"{model_id:16}" + "  ".join(f"{size} px {top1:.2%}" for size, top1 in found.items()))
+    wanted = known(ids)
+    for card in embedded_cards():
+        if card.id in wanted:
+            found = by_size(card, data, runs / "cache")
+            typer.echo(f"{card.id:16}" + "  ".join(f"{size} px {top1:.2%}" for size, top1 in found.items()))
 
 
 @app.command()

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from attnviz.backbones import VARIANTS, build
+from attnviz.backbones import VARIANTS
 from attnviz.backbones.card import ModelCard
 from attnviz.training import evaluation
 from attnviz.training.data import CLASSES, MEAN, STD, load_split
@@ -68,9 +68,7 @@ def measured(card: ModelCard, data: Path, cache: Path, folder: Path | None = Non
     return replace(card, macs=macs, top1=top["share"], top1_interval=interval, metrics={**card.metrics, **metrics})
 
 
-def by_size(state: Path, model_id: str, data: Path, cache: Path) -> dict[int, float]:
-    """Top-1 on val/ of a run's averaged weights at several input sizes."""
-    model = build(model_id).eval()
-    model.load_state_dict(torch.load(state, weights_only=True)["averaged"])
-    split = load_split(data, "val", cache)
+def by_size(card: ModelCard, data: Path, cache: Path) -> dict[int, float]:
+    """Top-1 on val/ at several input sizes."""
+    model, split = load_embedded(card, "cpu").model, load_split(data, "val", cache)
     return {size: top1(model, split, size, torch.device("cpu")) for size in SIZES}

@@ -1,6 +1,7 @@
 """The training data: photos squashed to 224 x 224, decoded once, augmented a batch at a time."""
 
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +56,8 @@ def load_split(folder: Path, split: str, cache: Path) -> Split:
     store = cache / f"{split}-{len(files)}.npy"
     if not store.exists():
         cache.mkdir(parents=True, exist_ok=True)
-        partial = store.with_suffix(".partial")
+        # Its own name: two runs that start together decode side by side, and the last one's file stays.
+        partial = store.with_suffix(f".{os.getpid()}.partial")
         images = np.lib.format.open_memmap(partial, "w+", np.uint8, (len(files), SIDE, SIDE, 3))
         for i, path in enumerate(tqdm(files, desc=f"decoding {split}", unit="photo")):
             images[i] = decode(path)

@@ -16,7 +16,6 @@ from attnviz.ui.analysis import View
 
 Array = NDArray[Any]
 Payload = dict[str, Any]
-RESIDUAL = ("BasicBlock", "Bottleneck")  # what a network's blocks are called, ours and torchvision's
 
 
 def packed(values: Array, *, bits: int = 32) -> Payload:
@@ -164,19 +163,14 @@ def rail(view: View) -> Payload:
 
 
 def _with_ticks(view: View, items: dict[str, Payload]) -> list[Payload]:
-    """The residual blocks that hold no attention, set among the others where the network has them."""
-    layers = list(items)
-    blocks = view.explanation.backbone.blocks
-    order: list[Payload] = []
-    for path, module in view.explanation.backbone.model.named_modules():
-        if path in items:
-            order.append(items[path])
-        elif type(module).__name__ in ("BasicBlock", "Bottleneck") and not any(
-            b.startswith(f"{path}.") for b in blocks
-        ):
-            order.append({"kind": "tick", "layer": path})
-    same = [item["layer"] for item in order if item["kind"] == "block"] == layers
-    return order if same else list(items.values())
+    """The network's units that hold no attention, set among the blocks where the network has them."""
+    backbone = view.explanation.backbone
+    bare = [unit for unit in backbone.units if not any(f"{block}.".startswith(f"{unit}.") for block in items)]
+    place = {path: i for i, (path, _) in enumerate(backbone.model.named_modules())}
+    order = sorted([*items, *bare], key=place.__getitem__)
+    if [path for path in order if path in items] != list(items):
+        return list(items.values())  # it runs in another order than it was built in
+    return [items.get(path, {"kind": "tick", "layer": path}) for path in order]
 
 
 def small_map(record: Any) -> Array | None:

@@ -239,6 +239,16 @@ def test_means_of_pictures_of_two_sizes_or_of_none() -> None:
         attnviz.measure_means(tapped("resnet18t-se"), [])
 
 
+@pytest.mark.parametrize(
+    ("bad", "said"), [(torch.zeros(0, 3, 48, 48), r"\(0, 3, 48, 48\)"), (torch.zeros(3, 48, 48), r"\(3, 48, 48\)"),
+                      (torch.full((2, 3, 48, 48), torch.nan), "no numbers")]
+)  # fmt: skip
+def test_means_of_what_are_no_pictures(bad: Tensor, said: str) -> None:
+    with pytest.raises(attnviz.AttnvizError, match=said) as caught:
+        attnviz.measure_means(tapped("resnet18t-se"), [bad])
+    assert "\n" not in str(caught.value)
+
+
 class Meeting(nn.Module):
     """Where passes of two threads meet, in the middle of both."""
 

@@ -296,6 +296,9 @@ def test_a_network_without_maps() -> None:
     assert "feature map" in str(found.cam_reason)
     assert found.target == (0, 2)
     assert len(found.top(5)) == 3
+    for k in (0, -1, 2.5):
+        with pytest.raises(OptionError, match="k is"):
+            found.top(k)
     with pytest.raises(AttnvizError, match="1"):
         attnviz.explain(backbone, picture(0, (2, 2)), cam_layer="1")
 

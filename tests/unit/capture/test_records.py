@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+import timm
 import torch
 from torch import Tensor, nn
 
@@ -226,3 +227,17 @@ def test_records_keep_no_part_of_the_network(explained: dict[str, Explanation]) 
         for mine, theirs in zip(tensors(record.values), tensors(first.values), strict=True):
             assert torch.equal(mine, theirs)
     assert picture().shape[2:] == ODD
+
+
+@pytest.mark.parametrize("model_id", IDS)
+def test_the_units_of_the_family(model_id: str) -> None:
+    units = [f"stage{stage}.{i}" for stage in (1, 2, 3, 4) for i in (0, 1)]
+    inside = [unit for unit in tapped(model_id).units if unit not in tapped(model_id).blocks]
+    assert inside == units
+
+
+def test_the_units_of_other_networks() -> None:
+    units = attnviz.instrument(timm.create_model("resnet50")).units
+    assert list(units) == [f"layer{i + 1}.{j}" for i, depth in enumerate((3, 4, 6, 3)) for j in range(depth)]
+    inverted = attnviz.instrument(timm.create_model("mobilenetv3_small_050")).units
+    assert list(inverted) == [f"blocks.{i}.{j}" for i, depth in enumerate((1, 2, 3, 2, 3, 1)) for j in range(depth)]
