@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from attnviz.attribution import Attribution, attribute
     from attnviz.backbones.card import ModelCard
     from attnviz.capture import Backbone, Edit, Means, instrument, measure_means
     from attnviz.errors import AttnvizError
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Attribution": "attnviz.attribution",
+    "attribute": "attnviz.attribution",
     "ModelCard": "attnviz.backbones.card",
     "Backbone": "attnviz.capture",
     "Edit": "attnviz.capture",
@@ -36,6 +39,7 @@ _HOMES = {
 __all__ = [
     "AttentionRecord",
     "AttnvizError",
+    "Attribution",
     "Backbone",
     "Cam",
     "Edit",
@@ -43,6 +47,7 @@ __all__ = [
     "Means",
     "ModelCard",
     "Picture",
+    "attribute",
     "catalogue",
     "explain",
     "instrument",

@@ -210,14 +210,8 @@ def explain(
     x, picture = backbone.preprocess(image)
     x = backbone.place(x)
     check_pictures(x, one=True)
-    head = backbone.head(x)
-    layer = head.cam_layer if cam_layer is None else cam_layer
-    if layer is not None and layer not in backbone.layers:
-        raise OptionError(f"no layer {layer!r} in this model, outside its attention blocks")
-    if isinstance(cam_call, bool) or not isinstance(cam_call, int) or cam_call < -1:
-        raise OptionError(f"cam_call is {cam_call!r}; calls are counted from 0, and -1 is the last")
     edits = (edits,) if isinstance(edits, Edit) else tuple(edits)
-    linear = head.linear if layer == head.cam_layer and cam_call == -1 else None
+    layer, linear = _stand(backbone, x, cam_layer, cam_call)
     output, watcher = _pass(backbone, x, edits, layer, linear, cam_call)
     logits = output[0] if isinstance(output, Tensor) and output.dim() == 2 and len(output) == 1 else None
     index: int | tuple[int, int] | None = None
@@ -239,6 +233,17 @@ def explain(
         edits=edits,
         input=x,
     )
+
+
+def _stand(backbone: Backbone, x: Tensor, cam_layer: str | None, cam_call: int) -> tuple[str | None, str | None]:
+    """The layer that Grad-CAM stands on, and the linear layer that reads its mean, where one is known to."""
+    head = backbone.head(x)
+    layer = head.cam_layer if cam_layer is None else cam_layer
+    if layer is not None and layer not in backbone.layers:
+        raise OptionError(f"no layer {layer!r} in this model, outside its attention blocks")
+    if isinstance(cam_call, bool) or not isinstance(cam_call, int) or cam_call < -1:
+        raise OptionError(f"cam_call is {cam_call!r}; calls are counted from 0, and -1 is the last")
+    return layer, head.linear if layer == head.cam_layer and cam_call == -1 else None
 
 
 def _pass(

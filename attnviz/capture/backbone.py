@@ -1,7 +1,9 @@
 """A network made ready to be explained: frozen, in eval mode, its taps installed once."""
 
+import copy
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -69,7 +71,8 @@ class Backbone:
         self._modes = {module: module.training for module in model.modules()}
         self._flags = {parameter: parameter.requires_grad for parameter in model.parameters()}
         self._heads: dict[tuple[int, ...], Head] = {}
-        self._lock = threading.Lock()
+        self._lock, self._copying = threading.Lock(), threading.Lock()
+        self._copy: nn.Module | None = None
         self.taps = Taps(model, tuple(self.blocks), points)
         model.eval().requires_grad_(False)
 
@@ -134,6 +137,23 @@ class Backbone:
             output = self.model(self.place(x))
         watcher.check_edits()
         return output, watcher
+
+    @contextmanager
+    def private(self) -> Iterator[nn.Module]:
+        """A copy of the network without taps that shares its weights, for work that sets hooks of its own.
+
+        Nothing in it works in place. One user at a time; where one fails, the copy is thrown away with
+        whatever hooks were left on it.
+        """
+        with self._copying, torch.inference_mode(False):
+            self._check_mode()
+            model = self._copy or copy.deepcopy(self.model, {id(weight): weight for weight in self.model.parameters()})
+            self._copy = None
+            for module in model.modules():
+                if getattr(module, "inplace", False):
+                    module.inplace = False  # type: ignore[assignment]
+            yield model
+            self._copy = model
 
     def steps(self, layer: str, block_input: Tensor, edits: Sequence[Edit], size: tuple[int, ...], call: int) -> Any:
         """A block's steps for an input (1, C, *grid), with the edits that stand in that call."""
@@ -204,7 +224,8 @@ def check_pictures(x: Tensor, *, one: bool = False) -> None:
     if x.dim() != 4 or 0 in x.shape or (one and len(x) != 1):
         wanted = "one picture at a time: a tensor (1, C, H, W)" if one else "pictures are a tensor (B, C, H, W)"
         raise ShapeError(f"{wanted}, not {tuple(x.shape)}")
-    if not x.isfinite().all():
+    # A sum is finite only where all are, and twenty times faster; a finite picture may still overflow it.
+    if not x.sum().isfinite() and not x.isfinite().all():
         raise PictureError(f"the picture holds values that are no numbers, or too large for {x.dtype}")
 
 

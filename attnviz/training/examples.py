@@ -34,7 +34,7 @@ def candidates(name: str) -> list[Candidate]:
     for seed in range(SEEDS):
         scene = draw(name, size=SIZE, seed=seed)
         file = BytesIO()
-        scene.image.save(file, "JPEG", quality=88)
+        scene.image.save(file, "JPEG", quality=88, comment=f"{name}, seed {seed}; drawn by attnviz.scenes")
         probabilities = {}
         for card in catalogue():
             explanation = explain(load(card.id), file.getvalue())

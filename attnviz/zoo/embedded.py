@@ -26,9 +26,10 @@ def assets() -> Path:
 
 
 def embedded_cards(folder: Path | None = None) -> list[ModelCard]:
-    """The family's cards, in its order; only of networks whose weights are there."""
+    """The family's cards, in its order; a card is written last, so where it is there all is."""
     folder = folder or assets() / "weights"
-    return [ModelCard.read(folder / f"{model_id}.json") for model_id in VARIANTS if _weights(folder, model_id).exists()]
+    paths = [folder / f"{model_id}.json" for model_id in VARIANTS]
+    return [ModelCard.read(path) for path in paths if path.exists()]
 
 
 @torch.inference_mode(False)
@@ -36,6 +37,8 @@ def load_embedded(card: ModelCard, device: str, folder: Path | None = None) -> B
     """A network of the family with its weights (stored as float16, used as float32) and its means."""
     folder = folder or assets() / "weights"
     model = build(card.id, len(card.classes))
+    if not _weights(folder, card.id).exists():
+        raise ModelError(f"the weights of {card.id} are missing: install attnviz again, or clone the whole repository")
     state = load_file(_weights(folder, card.id))
     _fill(model, card.id, state)
     model.to(device)

@@ -102,6 +102,20 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
         load_embedded(card, "cpu", tmp_path)
 
 
+def test_weights_that_are_missing(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="missing") as caught:
+        load_embedded(embedded_cards()[0], "cpu", tmp_path)
+    assert str(tmp_path) not in str(caught.value)
+
+
+def test_a_network_without_a_card_is_not_ready(tmp_path: Path) -> None:
+    for path in (assets() / "weights").glob("resnet18t-*"):
+        shutil.copy(path, tmp_path)
+    assert [card.id for card in embedded_cards(tmp_path)] == IDS
+    (tmp_path / f"{IDS[0]}.json").unlink()
+    assert [card.id for card in embedded_cards(tmp_path)] == IDS[1:]
+
+
 def test_an_installed_wheel_carries_the_assets(tmp_path: Path) -> None:
     source = tmp_path / "source"
     ignored = shutil.ignore_patterns(".*", "runs", "tests", "docs", "build", "screenshots", "__pycache__")
