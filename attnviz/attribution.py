@@ -58,7 +58,7 @@ class Score(nn.Module):
 
 
 def _saliency(score: Score, x: Tensor) -> Tensor:
-    return Saliency(score).attribute(x, abs=True)
+    return Saliency(score).attribute(x.requires_grad_(), abs=True)
 
 
 def _integrated_gradients(score: Score, x: Tensor) -> Tensor:
@@ -76,7 +76,9 @@ def _occlusion(score: Score, x: Tensor) -> Tensor:
 
 
 def _guided_grad_cam(score: Score, x: Tensor) -> Tensor:
-    return GuidedGradCam(score, score.model.get_submodule(score.layer)).attribute(x, interpolate_mode="bilinear")
+    return GuidedGradCam(score, score.model.get_submodule(score.layer)).attribute(
+        x.requires_grad_(), interpolate_mode="bilinear"
+    )
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from attnviz.capture import Backbone, Edit, Means, batch_values, measure_means
 from attnviz.capture.edits import mean_key
 from attnviz.errors import ModelError
 from attnviz.explanation import explain
+from attnviz.measures import entropy
 from attnviz.mechanisms import Kind, Part, Role
 from attnviz.training.data import SIDE, Split, decode, load_split, resized
 
@@ -199,8 +200,7 @@ def _entropy(value: Tensor, kind: Kind) -> Tensor:
     rows = (
         value.transpose(1, 2) if kind is Kind.BRANCH else value.flatten(1)[:, None] if kind is Kind.CONTEXT else value
     )
-    entropy = torch.special.entr(rows.double()).sum(-1) / math.log(rows.shape[-1])
-    return entropy.mean(1)
+    return entropy(rows).mean(1)
 
 
 def _part(backbone: Backbone, key: str) -> Part:
