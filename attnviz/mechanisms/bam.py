@@ -101,3 +101,14 @@ class BAM(Mechanism):
 
     def recompose(self, x: Tensor, attention: Mapping[str | None, Any]) -> Tensor:
         return x + x * attention["combined"]
+
+    def equations(self) -> dict[str, str]:
+        sign = "+" if self.combine == "sum" else r"\cdot"
+        return {
+            "squeeze": r"\mathrm{AvgPool}(F)_{<c>} = <squeeze>",
+            "channel logits": r"M_c(F)_{<c>} = <channel logits>",
+            "spatial logits": r"M_s(F)(<i>,<j>) = <spatial logits>",
+            "combine": rf"<channel logits> {sign} <spatial logits> = <combine>",
+            "gate": r"M(F)_{<c>}(<i>,<j>) = \sigma(<combine>) = <gate>",
+            "scale": r"F'_{<c>}(<i>,<j>) = <x> + <x> \cdot <gate> = <scale>",
+        }

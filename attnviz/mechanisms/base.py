@@ -82,7 +82,9 @@ class Mechanism(nn.Module, ABC):
     """An attention mechanism: (B, C, *grid) in, the same grid out (unless it has a stride).
 
     Subclasses declare ``label``, ``formula`` (LaTeX), ``citation``, ``paper`` (arXiv number),
-    ``placement`` and ``parts``, and write ``compute`` and ``recompose``.
+    ``placement`` and ``parts``, and write ``compute``, ``recompose`` and ``equations``.
+
+    ``axes`` names the axes of those steps' values whose shape does not tell (see ``axes_of``).
     """
 
     label: ClassVar[str]
@@ -90,6 +92,7 @@ class Mechanism(nn.Module, ABC):
     citation: ClassVar[str]
     paper: ClassVar[str]
     placement: ClassVar[Placement]
+    axes: ClassVar[Mapping[str, str]] = {}
     grid_dims: int = 2
     parts: tuple[Part, ...]
 
@@ -111,6 +114,29 @@ class Mechanism(nn.Module, ABC):
             attention: for each part that ``touches`` or feeds the features, its values as the
                 points gave them (batched); a pair for a coordinate attention.
         """
+
+    @abstractmethod
+    def equations(self) -> dict[str, str]:
+        """The steps' equations for one channel c at one place (i, j), by step's name, as LaTeX to be filled.
+
+        ``<gate>`` stands for that step's number there, ``<x>`` for the block's input, ``<share.1>`` for
+        the second of several, ``<c>``, ``<i>`` and ``<j>`` for the indices. Steps that would say nothing
+        are left out.
+        """
+
+    def axes_of(self, name: str, shape: tuple[int, ...]) -> str:
+        """A letter for each axis of a step's value, from its name and its shape without a batch.
+
+        c channel, h hidden unit, i row, j column, l rows and then columns, m one of several, q query,
+        k key, d dimension of an embedding, 1 a single one; "" for a grid that is no picture's.
+        """
+        if name in self.axes:
+            return self.axes[name]
+        if len(shape) == 1:
+            return "c" if shape[0] == self.channels else "h"
+        if len(shape) != 3:
+            return ""
+        return "cij" if shape[0] == self.channels else "1ij"
 
     def check_shape(self, x: Tensor) -> None:
         """Refuse an input of another rank, with other channels, or without positions."""

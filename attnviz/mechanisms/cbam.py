@@ -1,7 +1,7 @@
 """CBAM: a gate for each channel, then a gate for each position."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -43,6 +43,7 @@ class CBAM(Mechanism):
     )
     citation = "Woo, Park, Lee, Kweon: CBAM: Convolutional Block Attention Module, ECCV 2018"
     paper = "1807.06521"
+    axes: ClassVar = {"spatial pool": "mij"}
     placement = Placement.BRANCH
 
     def __init__(
@@ -62,10 +63,10 @@ class CBAM(Mechanism):
         choose("CBAM", "kernel_size", kernel_size, (3, 7))
         choose("CBAM", "halves", halves, ("both", "channel", "spatial"))
         switch("CBAM", norm=norm, bias=bias)
+        self.halves, self.pools = halves, ("avg", "max") if pools == "both" else (pools,)
         parts = []
         if halves != "spatial":
             hidden = hidden_width("CBAM", channels, reduction, min_hidden)
-            self.pools = ("avg", "max") if pools == "both" else (pools,)
             self.fc1 = nn.Linear(channels, hidden, bias=bias)
             self.relu = nn.ReLU()
             self.fc2 = nn.Linear(hidden, channels, bias=bias)
@@ -76,7 +77,6 @@ class CBAM(Mechanism):
             self.bn = nn.BatchNorm2d(1) if norm else nn.Identity()
             self.spatial_gate = nn.Sigmoid()
             parts.append(Part("spatial", Kind.SPATIAL, Role.GATE, ("spatial_gate",), off=1.0))
-        self.halves = halves
         self.parts = tuple(parts)
 
     def compute(self, x: Tensor) -> Iterator[Step]:
@@ -106,3 +106,15 @@ class CBAM(Mechanism):
         if self.halves != "spatial":
             x = x * spread(attention["channel"])
         return x * attention["spatial"] if self.halves != "channel" else x
+
+    def equations(self) -> dict[str, str]:
+        refined = "x" if self.halves == "spatial" else "channel scale"
+        return {
+            **{f"squeeze {pool}": f"z_{{<c>}} = <squeeze {pool}>" for pool in self.pools},
+            **{f"mlp {pool}": rf"\mathrm{{MLP}}(\mathbf{{z}})_{{<c>}} = <mlp {pool}>" for pool in self.pools},
+            "channel gate": rf"M_c(F)_{{<c>}} = \sigma({' + '.join(f'<mlp {p}>' for p in self.pools)}) = <channel gate>",
+            "channel scale": r"F'_{<c>}(<i>,<j>) = <channel gate> \cdot <x> = <channel scale>",
+            "conv": r"f^{k\times k}(<i>,<j>) = <conv>",
+            "spatial gate": r"M_s(F')(<i>,<j>) = \sigma(<conv>) = <spatial gate>",
+            "spatial scale": rf"F''_{{<c>}}(<i>,<j>) = <spatial gate> \cdot <{refined}> = <spatial scale>",
+        }

@@ -1,7 +1,7 @@
 """Coordinate Attention: for each channel a gate along the height and one along the width."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,14 @@ class CoordinateAttention(Mechanism):
     )
     citation = "Hou, Zhou, Feng: Coordinate Attention for Efficient Mobile Network Design, CVPR 2021"
     paper = "2103.02907"
+    axes: ClassVar = {
+        "pool h": "ci1",
+        "pool w": "cj1",
+        "concatenate": "cl1",
+        "transform": "hl1",
+        "gate h": "ci1",
+        "gate w": "c1j",
+    }
     placement = Placement.BRANCH
     parts = (Part(None, Kind.COORDINATE, Role.GATE, ("gate_h", "gate_w"), off=1.0),)
 
@@ -58,3 +66,12 @@ class CoordinateAttention(Mechanism):
     def recompose(self, x: Tensor, attention: Mapping[str | None, Any]) -> Tensor:
         g_h, g_w = attention[None]
         return x * g_h * g_w
+
+    def equations(self) -> dict[str, str]:
+        return {
+            "pool h": r"z^h_{<c>}(<i>) = <pool h>",
+            "pool w": r"z^w_{<c>}(<j>) = <pool w>",
+            "gate h": r"g^h_{<c>}(<i>) = <gate h>",
+            "gate w": r"g^w_{<c>}(<j>) = <gate w>",
+            "scale": r"y_{<c>}(<i>,<j>) = <x> \cdot <gate h> \cdot <gate w> = <scale>",
+        }

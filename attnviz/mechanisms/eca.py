@@ -54,6 +54,14 @@ class ECA(Mechanism):
     def recompose(self, x: Tensor, attention: Mapping[str | None, Any]) -> Tensor:
         return x * spread(attention[None])
 
+    def equations(self) -> dict[str, str]:
+        return {
+            "squeeze": r"z_{<c>} = <squeeze>",
+            "conv1d": r"\mathrm{C1D}_k(\mathbf{z})_{<c>} = <conv1d>",
+            "gate": r"\omega_{<c>} = \sigma(<conv1d>) = <gate>",
+            "scale": r"\tilde{x}_{<c>}(<i>,<j>) = <gate> \cdot <x> = <scale>",
+        }
+
 
 def kernel_size(channels: int, gamma: float = 2, b: float = 1) -> int:
     """k = |(log2 C + b) / gamma|, truncated and raised to the next odd number (eq. 12)."""

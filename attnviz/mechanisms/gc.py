@@ -116,3 +116,15 @@ class GC(Mechanism):
         if "channel_mul" in self.fusions:
             x = x * attention["mul"][:, :, None, None]
         return x + attention["add"][:, :, None, None] if "channel_add" in self.fusions else x
+
+    def equations(self) -> dict[str, str]:
+        scaled = "scale" if "channel_mul" in self.fusions else "x"
+        return {
+            "key": r"W_k\,x(<i>,<j>) = <key>",
+            "context map": r"\alpha(<i>,<j>) = <context map>",
+            "context": r"c_{<c>} = <context>",
+            "mul gate": r"s_{<c>} = \sigma(<mul transform>) = <mul gate>",
+            "scale": r"z_{<c>}(<i>,<j>) = <mul gate> \cdot <x> = <scale>",
+            "add transform": r"t_{<c>} = <add transform>",
+            "add": rf"z_{{<c>}}(<i>,<j>) = <{scaled}> + <add transform> = <add>",
+        }

@@ -1,7 +1,7 @@
 """Non-Local: every position reads all others, by how well they match."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -68,6 +68,7 @@ class NonLocal(Mechanism):
     formula = r"z_i = W_z\,y_i + x_i,\quad y_i = \frac{1}{\mathcal{C}(x)}\sum_j f(x_i, x_j)\,g(x_j),\quad f(x_i, x_j) = e^{\theta(x_i)^{\top}\phi(x_j)}"
     citation = "Wang, Girshick, Gupta, He: Non-local Neural Networks, CVPR 2018"
     paper = "1711.07971"
+    axes: ClassVar = {"theta": "qd", "phi": "kd", "affinity": "qk", "g": "kd", "aggregate": "qd"}
     placement = Placement.BLOCK
 
     def __init__(
@@ -127,6 +128,13 @@ class NonLocal(Mechanism):
 
     def recompose(self, x: Tensor, attention: Mapping[str | None, Any]) -> Tensor:
         return self._project(attention[None] @ self._values(x), x) + x
+
+    def equations(self) -> dict[str, str]:
+        return {
+            "affinity": r"\max_j a_{(<i>,<j>),j} = <affinity>",
+            "project": r"(W_z\,y)_{<c>}(<i>,<j>) = <project>",
+            "residual": r"z_{<c>}(<i>,<j>) = <project> + <x> = <residual>",
+        }
 
     def key_grid(self, grid: tuple[int, ...]) -> tuple[int, ...]:
         """The keys' grid for a query grid: coarser where the keys are sub-sampled."""

@@ -109,3 +109,16 @@ class SCSE(Mechanism):
         # A dropped gate (NaN) is taken out before it meets x, so that gradients stay numbers.
         cse, sse = x * c.nan_to_num(), x * s.nan_to_num()
         return torch.where(c.isnan(), sse, torch.where(s.isnan(), cse, torch.maximum(cse, sse)))
+
+    def equations(self) -> dict[str, str]:
+        joined = "<cse> + <sse>" if self.fusion == "sum" else r"\max(<cse>, <sse>)"
+        return {
+            "squeeze": r"z_{<c>} = <squeeze>",
+            "channel logits": r"\hat{z}_{<c>} = <channel logits>",
+            "cse gate": r"\sigma(\hat{z}_{<c>}) = \sigma(<channel logits>) = <cse gate>",
+            "cse": r"\hat{U}_{cSE} = <cse gate> \cdot <x> = <cse>",
+            "spatial logits": r"q(<i>,<j>) = <spatial logits>",
+            "sse gate": r"\sigma(q(<i>,<j>)) = \sigma(<spatial logits>) = <sse gate>",
+            "sse": r"\hat{U}_{sSE} = <sse gate> \cdot <x> = <sse>",
+            "fuse": rf"\hat{{U}}_{{scSE}} = {joined} = <fuse>",
+        }

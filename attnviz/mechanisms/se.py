@@ -72,3 +72,11 @@ class SE(Mechanism):
 
     def recompose(self, x: Tensor, attention: Mapping[str | None, Any]) -> Tensor:
         return x * spread(attention[None])
+
+    def equations(self) -> dict[str, str]:
+        return {
+            "squeeze": r"z_{<c>} = <squeeze>",
+            "fc2": r"(W_2\,\mathbf{h})_{<c>} = <fc2>",
+            "gate": r"s_{<c>} = \sigma(<fc2>) = <gate>",
+            "scale": r"\tilde{x}_{<c>}(<i>,<j>) = <gate> \cdot <x> = <scale>",
+        }

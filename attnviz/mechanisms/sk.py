@@ -1,7 +1,7 @@
 """Selective Kernel: for each channel, a share between branches of different kernel size."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +42,7 @@ class SK(Mechanism):
     )
     citation = "Li, Wang, Hu, Yang: Selective Kernel Networks, CVPR 2019"
     paper = "1903.06586"
+    axes: ClassVar = {"select": "mc", "share": "mc"}
     placement = Placement.CONV
 
     def __init__(
@@ -101,6 +102,19 @@ class SK(Mechanism):
 
     def recompose(self, x: Tensor, attention: Mapping[str | None, Any]) -> Tensor:
         return _weighted([branch(x) for branch in self.branches], attention[None])
+
+    def equations(self) -> dict[str, str]:
+        count = len(self.branches)
+        weighted = " + ".join(rf"<share.{m}> \cdot <branch {m + 1}>" for m in range(count))
+        exponentials = " + ".join(f"e^{{<select.{m}>}}" for m in range(count))
+        return {
+            **{f"branch {m + 1}": rf"U_{{{m + 1},<c>}}(<i>,<j>) = <branch {m + 1}>" for m in range(count)},
+            "fuse": rf"U_{{<c>}}(<i>,<j>) = {' + '.join(f'<branch {m + 1}>' for m in range(count))} = <fuse>",
+            "squeeze": r"s_{<c>} = <squeeze>",
+            "select": r"(A_1\,\mathbf{z})_{<c>} = <select.0>",
+            "share": rf"a_{{1,<c>}} = e^{{<select.0>}} / ({exponentials}) = <share.0>",
+            "sum": rf"V_{{<c>}}(<i>,<j>) = {weighted} = <sum>",
+        }
 
 
 def _weighted(maps: list[Tensor], share: Tensor) -> Tensor:

@@ -1,0 +1,93 @@
+"""A block's formula with this picture's numbers in it, for one channel at one place."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from attnviz.errors import OptionError
+from attnviz.explanation import Explanation
+
+PLACEHOLDER = re.compile(r"<([a-z0-9 ]+?)(?:\.(\d+))?>")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a formula is filled in: a channel, and a row and column of the block's grid of ``columns``."""
+
+    channel: int
+    row: int
+    column: int
+    columns: int
+
+
+def latex(value: float) -> str:
+    """A number in three significant digits."""
+    mantissa, _, exponent = f"{value:.3g}".partition("e")
+    return rf"{mantissa} \cdot 10^{{{int(exponent)}}}" if exponent else mantissa
+
+
+def equations(
+    explanation: Explanation,
+    layer: str,
+    channel: int,
+    position: tuple[int, int],
+    call: int = 0,
+    show: Callable[[float], str] = latex,
+) -> dict[str, str]:
+    """A block's equations with the numbers of one channel at one place: LaTeX, by step's name.
+
+    Args:
+        explanation: whose picture is meant.
+        layer: the block's dotted path.
+        channel: one of the block's.
+        position: row and column on the grid of the block's output.
+        call: which run of the block.
+        show: how a number is written.
+
+    Raises:
+        OptionError: in one line, for a block, channel or position that is not there.
+    """
+    x, output = explanation.features(layer, call)
+    block = explanation.backbone.blocks[layer]
+    if output.dim() != 3:
+        raise OptionError(f"{layer} works on no picture's grid, so its formula has no row and column")
+    count, rows, columns = output.shape
+    if not (0 <= channel < count and 0 <= position[0] < rows and 0 <= position[1] < columns):
+        raise OptionError(f"{layer} has {count} channels on {rows}x{columns} positions, not {channel} at {position}")
+    place = Place(channel, *position, columns)
+    steps = explanation.steps(layer, call)
+    values = {"x": at(x, "cij", place)} if x.shape == output.shape else {}
+    for step in steps:
+        axes = block.axes_of(step.name, tuple(step.value.shape))
+        if axes.startswith("m"):
+            values |= {f"{step.name}.{m}": at(each, axes[1:], place) for m, each in enumerate(step.value)}
+        elif axes and set(axes) <= set("cijqk1"):
+            values[step.name] = at(step.value, axes, place)
+    texts, names = block.equations(), [step.name for step in steps]
+    return {name: filled(texts[name], values, place, show) for name in names if name in texts}
+
+
+def at(value: Tensor, axes: str, place: Place) -> float:
+    """A value's number at a place; along keys, the largest."""
+    query = place.row * place.columns + place.column
+    index = {"c": place.channel, "i": place.row, "j": place.column, "q": query, "1": 0}
+    for axis in axes:
+        value = value.amax() if axis == "k" else value[index[axis]]
+    return float(value)
+
+
+def filled(equation: str, values: Mapping[str, float], place: Place, show: Callable[[float], str]) -> str:
+    """An equation with its numbers; a negative one stands in brackets where something stands before it."""
+    indices = {"c": place.channel, "i": place.row, "j": place.column}
+
+    def number(found: re.Match[str]) -> str:
+        name = found[1] + (f".{found[2]}" if found[2] else "")
+        if name in indices:
+            return str(indices[name])
+        text = show(values[name])
+        alone = equation[: found.start()].rstrip()[-1:] in ("", "=", "(", "{", ",")
+        return text if alone or not text.startswith("-") else f"({text})"
+
+    return PLACEHOLDER.sub(number, equation)
