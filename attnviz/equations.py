@@ -21,6 +21,11 @@ class Place:
     column: int
     columns: int
 
+    @property
+    def query(self) -> int:
+        """The position's flat index."""
+        return self.row * self.columns + self.column
+
 
 def latex(value: float) -> str:
     """A number in three significant digits."""
@@ -71,8 +76,7 @@ def equations(
 
 def at(value: Tensor, axes: str, place: Place) -> float:
     """A value's number at a place; along keys, the largest."""
-    query = place.row * place.columns + place.column
-    index = {"c": place.channel, "i": place.row, "j": place.column, "q": query, "1": 0}
+    index = {"c": place.channel, "i": place.row, "j": place.column, "q": place.query, "1": 0}
     for axis in axes:
         value = value.amax() if axis == "k" else value[index[axis]]
     return float(value)

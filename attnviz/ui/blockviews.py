@@ -9,6 +9,7 @@ from latex2mathml.converter import convert
 from attnviz.capture import AffinityMap
 from attnviz.errors import OptionError
 from attnviz.explanation import AttentionRecord
+from attnviz.measures import entropy
 from attnviz.ui import texts
 from attnviz.ui.analysis import View
 from attnviz.ui.payloads import Array, Payload, number, packed, percent, title
@@ -19,15 +20,10 @@ PRIMED = re.compile(r"<msup>(<mi>[^<]*</mi>)(<mi>&#x0203[23];</mi>)</msup>")
 
 def channels(view: View) -> Payload | None:
     """Bars: the chosen part's channels, or those of the block's channel part beside a spatial one."""
-    record = view.record
+    record = barred(view)
     if record is None:
         return None
-    if record.kind not in ("channel", "volume", "coordinate"):
-        others = [other for other in view.block if other.kind == "channel"]
-        if record.kind not in ("spatial", "context") or not others:
-            return None
-        record = others[0]
-    values = _per_channel(record)
+    values = per_channel(record)
     mean = texts.CHANNELS_MEAN if record.kind != "channel" else None
     where = " · ".join(filter(None, (record.layer, record.part, mean, f"{len(values)} channels")))
     return {
@@ -42,7 +38,17 @@ def channels(view: View) -> Payload | None:
     }
 
 
-def _per_channel(record: AttentionRecord) -> Array:
+def barred(view: View) -> AttentionRecord | None:
+    """The record of the chosen block that bars are drawn of, if any."""
+    record = view.record
+    if record is None or record.kind in ("channel", "volume", "coordinate"):
+        return record
+    others = [other for other in view.block if other.kind == "channel"]
+    return others[0] if others and record.kind in ("spatial", "context") else None
+
+
+def per_channel(record: AttentionRecord) -> Array:
+    """A number for each channel: its own, or its mean over the places."""
     values: Any = record.values
     if record.kind == "channel":
         return np.asarray(values.numpy())
@@ -88,26 +94,21 @@ def spread(view: View) -> Payload | None:
         "low": low,
         "high": high,
         "facts": {"min": float(values.min()), "mean": float(values.mean()), "max": float(values.max())},
-        "words": _spread_words(values, record.role),
+        "words": _spread_words(values, record),
     }
 
 
-def _spread_words(values: Array, role: str) -> str:
-    if role == "gate":
+def _spread_words(values: Array, record: AttentionRecord) -> str:
+    if record.role == "gate":
         half = percent(((values >= 0.4) & (values <= 0.6)).mean())
         return texts.SPREAD_GATE.format(
             half=half, open=percent((values > 0.9).mean()), shut=percent((values < 0.1).mean())
         )
-    if role != "distribution":
+    if record.role != "distribution":
         return texts.SPREAD_SIGNED.format(positive=percent((values > 0).mean()))
     strongest = np.sort(values)[::-1][: max(1, round(len(values) / 10))]
-    return texts.SPREAD_SHARE.format(entropy=percent(entropy(values)), top=percent(strongest.sum()))
-
-
-def entropy(shares: Array) -> float:
-    """The entropy of shares that sum to 1, as a share of the uniform one's."""
-    p = shares[shares > 0].astype(np.float64)
-    return float(-(p * np.log(p)).sum() / np.log(shares.size)) if shares.size > 1 else 1.0
+    even = entropy(record.values.flatten())  # type: ignore[union-attr]
+    return texts.SPREAD_SHARE.format(entropy=percent(even), top=percent(strongest.sum()))
 
 
 def branches(view: View) -> Payload | None:
@@ -135,7 +136,7 @@ def affinity(view: View) -> Payload | None:
     if record is None or not isinstance(record.values, AffinityMap):
         return None
     values = record.values
-    query = view.state.query or _start(view, values)
+    query = view.state.query or start(view, values.query_grid)
     if len(query) != len(values.query_grid) or any(i >= n for i, n in zip(query, values.query_grid, strict=True)):
         raise OptionError(texts.BAD_REQUEST.format(what="query"))
     return {
@@ -148,13 +149,13 @@ def affinity(view: View) -> Payload | None:
     }
 
 
-def _start(view: View, values: AffinityMap) -> tuple[int, ...]:
-    """The query that a page starts from: where Grad-CAM is strongest."""
+def start(view: View, grid: tuple[int, ...]) -> tuple[int, ...]:
+    """The place that a page starts from: where Grad-CAM is strongest."""
     if view.explanation.cam is None:
-        return tuple(n // 2 for n in values.query_grid)
+        return tuple(n // 2 for n in grid)
     signed = view.explanation.cam.signed.numpy()
     peak = np.unravel_index(int(signed.argmax()), signed.shape)
-    return tuple(int((i + 0.5) * n / m) for i, n, m in zip(peak, values.query_grid, signed.shape, strict=True))
+    return tuple(int((i + 0.5) * n / m) for i, n, m in zip(peak, grid, signed.shape, strict=True))
 
 
 def formula(view: View) -> Payload | None:

@@ -199,6 +199,7 @@ def attention(view: View) -> Payload:
         "role": str(record.role),
         "title": title(record),
         "note": texts.SEES[record.kind, record.role],
+        "grid": list(record.after.shape),
     }
     values: Any = record.values
     match record.kind:

@@ -6,7 +6,7 @@ from typing import Any
 from attnviz.errors import OptionError
 from attnviz.ui import texts
 
-CHANGES = ("source", "model", "target", "layer", "part", "query")
+CHANGES = ("source", "model", "target", "layer", "part", "query", "channel")
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,9 @@ class State:
         source: "example:NAME", or "upload:PATH" inside the upload folder.
         target: the class that Grad-CAM explains; None for the predicted one.
         layer, part: the chosen block; None for the page's own choice.
-        query: (row, column) of a Non-Local block's query; None for the page's own choice.
+        query: (row, column) of the chosen place on the block's grid, a Non-Local block's query; None for
+            the page's own choice.
+        channel: the chosen channel of the block; None for the page's own choice.
     """
 
     source: str
@@ -26,6 +28,7 @@ class State:
     layer: str | None = None
     part: str | None = None
     query: tuple[int, int] | None = None
+    channel: int | None = None
 
     @classmethod
     def read(cls, data: Any, default: "State") -> "State":
@@ -37,16 +40,14 @@ class State:
             if not isinstance(query, list) or len(query) != 2 or not all(_whole(i) for i in query):
                 raise _bad("query")
             query = (query[0], query[1])
-        target = data.get("target")
-        if target is not None and not _whole(target):
-            raise _bad("target")
         return cls(
             source=_text(data, "source") or default.source,
             model=_text(data, "model") or default.model,
-            target=target,
+            target=_number(data, "target"),
             layer=_text(data, "layer"),
             part=_text(data, "part"),
             query=query,
+            channel=_number(data, "channel"),
         )
 
     def payload(self) -> dict[str, Any]:
@@ -70,6 +71,13 @@ def serial(data: Any) -> int:
 
 def _whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1_000_000
+
+
+def _number(data: dict[str, Any], name: str) -> int | None:
+    value = data.get(name)
+    if value is not None and not _whole(value):
+        raise _bad(name)
+    return value
 
 
 def _text(data: dict[str, Any], name: str) -> str | None:

@@ -140,6 +140,31 @@ AFFINITY = {
     "hint": "Click the attention map, or use its arrow keys and Enter, to ask from another place.",
 }
 
+STEPPER = {
+    "back": "Back",
+    "next": "Next",
+    "channel": "Channel",
+    "place": "at row {row}, column {column}",
+    "count": "Step {step} of {count}",
+    "shape": "Shape {shape}",
+    "hint": "Arrow keys or Space step; a click on a map or a bar chooses the place and the channel.",
+    "label": "{name}: {label}, shape {shape}, from {min} to {max}.",
+    "at": "At {index}:",
+}
+STEPPER_TITLE = "{mechanism}, step by step"
+STEP_INPUT = "input"
+DRAWN = {
+    "channels": "all channels",
+    "hidden": "hidden units",
+    "channel": "channel {channel}",
+    "map": "one map",
+    "first": "the first of {count} maps",
+    "branches": "a row for each branch, a column for each channel",
+    "place": "the vector at row {row}, column {column}",
+    "row": "what row {row}, column {column} reads",
+    "strips": "a row for each channel, along the picture's edges",
+}
+
 FORMULA = {"heading": "Formula", "sees": "What you see", "not": "What it does not mean", "paper": "Paper"}
 SEES = {
     (

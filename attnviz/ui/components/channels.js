@@ -84,7 +84,7 @@ function read() {
   readout.textContent = av.short(value);
   Object.assign(readout.dataset, { value: String(value), channel: pointed });
   at(".rank").textContent = `· ${av.fill(words.rank, { rank: ranks[pointed] + 1, count: values.length })}`;
-  at(".mean").hidden = chosen === null;
+  at(".mean").hidden = chosen === null || !props.value.maps;
   card.dataset.chosen = chosen ?? "";
 }
 
@@ -95,7 +95,7 @@ function point(channel) {
 }
 
 function choose(channel) {
-  if (!props.value.maps) return;
+  if (channel === null && !props.value.maps) return;
   chosen = channel;
   av.put("channel", { layer: props.value.layer, part: props.value.part, index: channel });
   draw();

@@ -177,19 +177,21 @@ function point(event) {
   };
 }
 
+/** Choose a place: the query of an affinity, and where a formula is filled in. */
 function pin({ u, v }) {
-  if (!source?.affinity) return;
-  const { queries } = source.affinity;
-  const cell = [av.cell(v, queries[0]), av.cell(u, queries[1])];
-  query = { cell, row: av.row(source.affinity, cell), exact: false };
-  refresh();
+  if (!source?.grid) return;
+  const cell = [av.cell(v, source.grid[0]), av.cell(u, source.grid[1])];
+  if (source.affinity) {
+    query = { cell, row: av.row(source.affinity, cell), exact: false };
+    refresh();
+  }
   av.send(trigger, { query: cell });
 }
 
 function step(event) {
   const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
   const cursor = av.get("cursor") ?? { u: 0.5, v: 0.5 };
-  if ((event.key === "Enter" || event.key === " ") && source?.affinity) pin(cursor);
+  if ((event.key === "Enter" || event.key === " ") && source?.grid) pin(cursor);
   else if (!(event.key in moves) || !shown) return;
   else {
     const move = (value, n, by) => (Math.min(Math.max(av.cell(value, n) + by, 0), n - 1) + 0.5) / n;

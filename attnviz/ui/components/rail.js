@@ -31,7 +31,7 @@ function build(item) {
 function choose(layer, part, focus = false) {
   mark({ layer, part });
   if (focus) items().find((option) => option.dataset.layer === layer)?.focus();
-  av.send(trigger, { layer, part, query: null });
+  av.send(trigger, { layer, part, query: null, channel: null });
 }
 
 function mark(next) {

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from attnviz.errors import AttnvizError
-from attnviz.ui import blockviews, payloads, texts
+from attnviz.ui import blockviews, payloads, stepviews, texts
 from attnviz.ui.analysis import Analyst, View, shown
 from attnviz.ui.components.affinity import affinity
 from attnviz.ui.components.branches import branches
@@ -20,6 +20,7 @@ from attnviz.ui.components.photo import photo
 from attnviz.ui.components.prediction import prediction
 from attnviz.ui.components.rail import rail
 from attnviz.ui.components.spread import spread
+from attnviz.ui.components.stepper import stepper
 from attnviz.ui.components.viewbar import viewbar
 from attnviz.ui.state import State, change, serial
 
@@ -32,6 +33,7 @@ BLOCK: dict[str, Make] = {
     "spread": blockviews.spread,
     "branches": blockviews.branches,
     "affinity": blockviews.affinity,
+    "stepper": stepviews.stepper,
     "formula": blockviews.formula,
 }
 CLASS: dict[str, Make] = {"prediction": payloads.prediction, "cam": payloads.cam}
@@ -42,9 +44,10 @@ SHOWS: dict[str, dict[str, Make]] = {
     "target": CLASS,
     "layer": BLOCK,
     "part": BLOCK,
-    "query": {"affinity": blockviews.affinity},
+    "query": {"affinity": blockviews.affinity, "stepper": stepviews.stepper},
+    "channel": {"stepper": stepviews.stepper},
 }
-ASKS = ("photo", "models", "prediction", "rail", "attention")
+ASKS = ("photo", "models", "prediction", "rail", "attention", "stepper")
 
 
 class Inspect:
@@ -82,6 +85,7 @@ class Inspect:
                         }.items():
                             parts[name] = made(value[name])
                     with gr.Column():
+                        parts["stepper"] = stepper(value["stepper"])
                         parts["formula"] = formula(value["formula"])
         return parts
 

@@ -70,9 +70,9 @@ window.attnviz = (() => {
   /** The change whose answer covers all of these: a picture's shows everything, a model's every block and class. */
   function widest(fields) {
     if (fields.includes("source")) return "source";
-    const block = fields.find((name) => name === "layer" || name === "part");
+    const block = ["layer", "part", "query", "channel"].find((name) => fields.includes(name));
     if (fields.includes("model") || (block && fields.includes("target"))) return "model";
-    return ["target", "layer", "part", "query"].find((name) => fields.includes(name));
+    return block ?? "target";
   }
 
   /** The server's answer to a request, by its number; a refusal leaves the state as it was. */

@@ -1,14 +1,16 @@
 """What reaches the page is what the tensors hold."""
 
 import base64
+import json
 
 import numpy as np
 import pytest
 import torch
 
 import attnviz
+from attnviz.errors import OptionError
 from attnviz.mechanisms import BAM, CBAM, ECA, GC, SCSE, SE, SK, CoordinateAttention, NonLocal
-from attnviz.ui import blockviews, payloads, texts
+from attnviz.ui import blockviews, payloads, stepviews, texts
 from attnviz.ui.analysis import Analyst
 from attnviz.ui.examples import examples
 from attnviz.ui.state import State
@@ -43,6 +45,36 @@ def test_floats_arrive_bit_by_bit() -> None:
     packed = payloads.packed(values)
     assert np.array_equal(unpack(packed), values)
     assert (packed["min"], packed["max"]) == (values.min(), values.max())
+
+
+@pytest.mark.parametrize("channel", [None, 5])
+def test_the_steps_of_every_block(analyst: Analyst, channel: int | None) -> None:
+    """The first step is the block's input, the last its output, each for one channel; all fit in a message."""
+    for model in analyst.cards:
+        records = analyst.view(State(analyst.first.source, model)).explanation.attention
+        for layer in dict.fromkeys(record.layer for record in records):
+            view = analyst.view(State(analyst.first.source, model, layer=layer, query=(3, 1), channel=channel))
+            value = stepviews.stepper(view)
+            x, output = view.explanation.features(layer)
+            chosen = value["channel"]
+            assert channel in (None, chosen)
+            assert np.array_equal(unpack(value["steps"][0]["drawn"]), x[chosen])
+            assert np.array_equal(unpack(value["steps"][-1]["drawn"]), output[chosen])
+            steps = view.explanation.steps(layer)
+            assert [step["name"] for step in value["steps"][1:]] == [step.name for step in steps]
+            for shown, step in zip(value["steps"][1:], steps, strict=True):
+                assert shown["shape"] == " × ".join(map(str, step.value.shape))
+                assert shown["facts"]["max"] == float(step.value.max())
+            assert value["steps"][-1]["live"].startswith("<math")
+            assert len(json.dumps(value)) < 1_000_000
+        if not records:
+            assert stepviews.stepper(analyst.view(State(analyst.first.source, model))) is None
+
+
+@pytest.mark.parametrize("patch", [{"channel": 9999}, {"query": (9999, 0)}, {"query": (0, 9999)}])
+def test_a_step_that_is_not_there(analyst: Analyst, patch: dict) -> None:
+    with pytest.raises(OptionError, match="does not exist"):
+        stepviews.stepper(analyst.view(State(analyst.first.source, analyst.first.model, **patch)))
 
 
 def test_eight_bits_are_right_to_a_step() -> None:
@@ -129,8 +161,3 @@ def test_shares_are_never_rounded_to_all_or_nothing() -> None:
     assert payloads.percent(0.9997) == "over 99.9%"
     assert payloads.percent(0.5) == "50.0%"
     assert payloads.percent(0) == "0.0%"
-
-
-def test_entropy_of_a_uniform_map_is_one() -> None:
-    assert blockviews.entropy(np.full(16, 1 / 16)) == pytest.approx(1)
-    assert blockviews.entropy(np.eye(4)[0]) == 0
