@@ -6,7 +6,9 @@ from typing import Any
 from attnviz.errors import OptionError
 from attnviz.ui import texts
 
-CHANGES = ("source", "model", "target", "layer", "part", "query", "channel")
+CHANGES = ("source", "model", "target", "layer", "part", "query", "channel", "how", "scope")
+HOWS = ("off", "frozen", "uniform", "shuffled")
+SCOPES = ("block", "all")
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,7 @@ class State:
         query: (row, column) of the chosen place on the block's grid, a Non-Local block's query; None for
             the page's own choice.
         channel: the chosen channel of the block; None for the page's own choice.
+        how, scope: what is done to the attention to see whether it matters, to the chosen block or to all.
     """
 
     source: str
@@ -29,6 +32,8 @@ class State:
     part: str | None = None
     query: tuple[int, int] | None = None
     channel: int | None = None
+    how: str = "off"
+    scope: str = "block"
 
     @classmethod
     def read(cls, data: Any, default: "State") -> "State":
@@ -48,6 +53,8 @@ class State:
             part=_text(data, "part"),
             query=query,
             channel=_number(data, "channel"),
+            how=_one_of(data, "how", HOWS),
+            scope=_one_of(data, "scope", SCOPES),
         )
 
     def payload(self) -> dict[str, Any]:
@@ -78,6 +85,13 @@ def _number(data: dict[str, Any], name: str) -> int | None:
     if value is not None and not _whole(value):
         raise _bad(name)
     return value
+
+
+def _one_of(data: dict[str, Any], name: str, known: tuple[str, ...]) -> str:
+    value = data.get(name) or known[0]
+    if value not in known:
+        raise _bad(name)
+    return str(value)
 
 
 def _text(data: dict[str, Any], name: str) -> str | None:

@@ -165,6 +165,37 @@ DRAWN = {
     "strips": "a row for each channel, along the picture's edges",
 }
 
+MATTER = {
+    "heading": "Does it matter?",
+    "how": "What is done to the attention",
+    "off": "off",
+    "frozen": "frozen",
+    "uniform": "uniform",
+    "shuffled": "shuffled",
+    "scope": "Where",
+    "block": "this block",
+    "all": "all blocks",
+    "as_is": "as it is",
+    "before": "As it is",
+    "after": "Attention {how}",
+    "silent": "no positive evidence",
+    "cam": "Grad-CAM of {label}, {side}; one scale for both, 0 to {high}",
+    "validation": "On the whole validation set",
+    "meaning_off": (
+        "Off lets everything pass, and so takes away the attention's average gain as well: read it beside frozen."
+    ),
+    "meaning_frozen": (
+        "Frozen holds the attention at its mean over the training photos: only what it owes to this photo is gone."
+    ),
+    "meaning_uniform": "Uniform replaces the attention by its own mean here: its amount stays, its choice is gone.",
+    "meaning_shuffled": "Shuffled keeps the same values and gives them to other channels or places.",
+}
+MATTER_ALL = "all blocks at once"
+MATTER_WORDS = "{label}: {was} as it is, {now} now. {rest}"
+MATTER_SAME = "The prediction stays {first}."
+MATTER_OTHER = "The prediction changes from {first} to {then}."
+MATTER_SHARE = "{share} ({low} to {high})"
+
 FORMULA = {"heading": "Formula", "sees": "What you see", "not": "What it does not mean", "paper": "Paper"}
 SEES = {
     (

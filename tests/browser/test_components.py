@@ -225,7 +225,7 @@ def test_bars_for_few_and_many_channels(shows: Shows, count: int) -> None:
     page.keyboard.press("End")
     assert readout.get_attribute("data-channel") == str(count - 1)
     assert read(page, ".av-channels .value") == values[-1].item()
-    page.click('.av-channels [data-order="sorted"]')
+    page.click('.av-channels [data-value="sorted"]')
     page.focus(".av-channels canvas")
     page.keyboard.press("End")
     assert read(page, ".av-channels .value") == values.min().item()

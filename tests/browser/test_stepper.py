@@ -106,7 +106,7 @@ def test_a_channel_and_a_place_are_chosen(page: Page) -> None:
 def test_a_bar_chooses_its_channel(page: Page) -> None:
     choose_model(page, "resnet18t-se")
     choose_block(page, "stage1.0.attention")
-    page.click('.av-channels [data-order="order"]')
+    page.click('.av-channels [data-value="order"]')
     page.focus(".av-channels canvas")
     page.keyboard.press("Home")
     page.keyboard.press("ArrowRight")

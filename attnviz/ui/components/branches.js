@@ -9,7 +9,7 @@ let order = [];
 let sorted = false;
 let pointed = 0;
 
-const toggle = av.orderSwitch(words, arrange);
+const toggle = av.choice(words.ordering, ["order", "sorted"].map((name) => [name, words[name]]), (name) => arrange(name === "sorted"));
 at(".orders").append(toggle.element);
 at(".heading").textContent = words.mean;
 
@@ -51,7 +51,7 @@ function arrange(next) {
   const { data, shape: [, count] } = shares;
   order = Array.from({ length: count }, (_, channel) => channel);
   if (sorted) order.sort((a, b) => data[b] - data[a]);
-  toggle.mark(sorted);
+  toggle.mark(sorted ? "sorted" : "order");
   draw();
   read();
 }

@@ -11,7 +11,7 @@ let sorted = false;
 let pointed = 0; // the channel that is read out
 let chosen = null; // the channel whose map is shown
 
-const toggle = av.orderSwitch(words, arrange);
+const toggle = av.choice(words.ordering, ["order", "sorted"].map((name) => [name, words[name]]), (name) => arrange(name === "sorted"));
 at(".orders").append(toggle.element);
 at(".mean").textContent = words.mean;
 at(".mean").addEventListener("click", () => choose(null));
@@ -36,7 +36,7 @@ function arrange(next) {
   sorted = next;
   order = Array.from(values.keys());
   if (sorted) order.sort((a, b) => ranks[a] - ranks[b]);
-  toggle.mark(sorted);
+  toggle.mark(sorted ? "sorted" : "order");
   draw();
   read();
 }

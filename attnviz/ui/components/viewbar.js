@@ -11,33 +11,9 @@ function change(patch) {
 }
 
 function choice(label, name, options) {
-  const group = av.node("div", { class: "av-switch", role: "radiogroup", "aria-label": label });
-  const mark = () => {
-    for (const button of group.children) {
-      const chosen = button.dataset.value === String(view[name]);
-      button.setAttribute("aria-checked", String(chosen));
-      button.tabIndex = chosen ? 0 : -1;
-    }
-  };
-  for (const [value, text] of options) {
-    const button = av.node("button", { type: "button", role: "radio", "data-value": String(value), text });
-    button.addEventListener("click", () => {
-      change({ [name]: value });
-      mark();
-    });
-    group.append(button);
-  }
-  group.addEventListener("keydown", (event) => {
-    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    const shown = [...group.children].filter((button) => !button.hidden);
-    if (!step) return;
-    event.preventDefault();
-    const next = shown[(shown.indexOf(document.activeElement) + step + shown.length) % shown.length];
-    next.click();
-    next.focus();
-  });
-  mark();
-  return av.node("div", { class: "choice", "data-name": name }, group);
+  const made = av.choice(label, options, (value) => change({ [name]: value }));
+  made.mark(view[name]);
+  return av.node("div", { class: "choice", "data-name": name }, made.element);
 }
 
 const range = av.node("input", { type: "range", min: 0, max: 100, value: 100 * view.strength, "aria-label": words.strength });

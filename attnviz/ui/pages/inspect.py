@@ -7,13 +7,14 @@ from typing import Any
 import gradio as gr
 
 from attnviz.errors import AttnvizError
-from attnviz.ui import blockviews, payloads, stepviews, texts
+from attnviz.ui import blockviews, matterviews, payloads, stepviews, texts
 from attnviz.ui.analysis import Analyst, View, shown
 from attnviz.ui.components.affinity import affinity
 from attnviz.ui.components.branches import branches
 from attnviz.ui.components.channels import channels
 from attnviz.ui.components.formula import formula
 from attnviz.ui.components.map_view import map_view
+from attnviz.ui.components.matter import matter
 from attnviz.ui.components.models import models
 from attnviz.ui.components.notice import notice
 from attnviz.ui.components.photo import photo
@@ -36,18 +37,21 @@ BLOCK: dict[str, Make] = {
     "stepper": stepviews.stepper,
     "formula": blockviews.formula,
 }
-CLASS: dict[str, Make] = {"prediction": payloads.prediction, "cam": payloads.cam}
+MATTER: dict[str, Make] = {"matter": matterviews.matter}
+CLASS: dict[str, Make] = {"prediction": payloads.prediction, "cam": payloads.cam, **MATTER}
 MODEL: dict[str, Make] = {"models": lambda view: view.state.model, **CLASS, **BLOCK}
 SHOWS: dict[str, dict[str, Make]] = {
     "source": {"photo": payloads.picture, **MODEL},
     "model": MODEL,
     "target": CLASS,
-    "layer": BLOCK,
+    "layer": BLOCK | MATTER,
     "part": BLOCK,
     "query": {"affinity": blockviews.affinity, "stepper": stepviews.stepper},
     "channel": {"stepper": stepviews.stepper},
+    "how": MATTER,
+    "scope": MATTER,
 }
-ASKS = ("photo", "models", "prediction", "rail", "attention", "stepper")
+ASKS = ("photo", "models", "prediction", "rail", "attention", "stepper", "matter")
 
 
 class Inspect:
@@ -84,6 +88,7 @@ class Inspect:
                             "spread": spread,
                         }.items():
                             parts[name] = made(value[name])
+                        parts["matter"] = matter(value["matter"])
                     with gr.Column():
                         parts["stepper"] = stepper(value["stepper"])
                         parts["formula"] = formula(value["formula"])

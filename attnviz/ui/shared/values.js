@@ -70,7 +70,7 @@ window.attnviz = (() => {
   /** The change whose answer covers all of these: a picture's shows everything, a model's every block and class. */
   function widest(fields) {
     if (fields.includes("source")) return "source";
-    const block = ["layer", "part", "query", "channel"].find((name) => fields.includes(name));
+    const block = ["layer", "part", "query", "channel", "how", "scope"].find((name) => fields.includes(name));
     if (fields.includes("model") || (block && fields.includes("target"))) return "model";
     return block ?? "target";
   }
@@ -109,27 +109,35 @@ window.attnviz = (() => {
     return made;
   }
 
-  /** The switch between network order and sorted: {element, mark(sorted)}; a choice calls `arrange(sorted)`. */
-  function orderSwitch(words, arrange) {
-    const element = node("div", { class: "av-switch", role: "radiogroup", "aria-label": words.ordering });
-    const buttons = ["order", "sorted"].map((name) =>
-      node("button", { type: "button", role: "radio", "data-order": name, text: words[name] }));
+  /** A choice of one of several [value, text]: {element, mark(value)}; choosing calls `choose(value)`. */
+  function choice(label, options, choose) {
+    const element = node("div", { class: "av-switch", role: "radiogroup", "aria-label": label });
+    const buttons = options.map(([value, text]) => {
+      const button = node("button", { type: "button", role: "radio", "data-value": String(value), text });
+      button.addEventListener("click", () => {
+        mark(value);
+        choose(value);
+      });
+      return button;
+    });
     element.append(...buttons);
-    buttons.forEach((button, i) => button.addEventListener("click", () => arrange(i === 1)));
     element.addEventListener("keydown", (event) => {
-      if (!event.key.startsWith("Arrow")) return;
+      const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+      if (!step) return;
       event.preventDefault();
-      const other = buttons.findIndex((button) => button.tabIndex !== 0);
-      arrange(other === 1);
-      buttons[other].focus();
+      const next = buttons[(buttons.indexOf(document.activeElement) + step + buttons.length) % buttons.length];
+      next.click();
+      next.focus();
     });
-    const mark = (sorted) => buttons.forEach((button, i) => {
-      const on = (i === 1) === sorted;
-      button.setAttribute("aria-checked", String(on));
-      button.tabIndex = on ? 0 : -1;
-    });
+    function mark(value) {
+      for (const button of buttons) {
+        const chosen = button.dataset.value === String(value);
+        button.setAttribute("aria-checked", String(chosen));
+        button.tabIndex = chosen ? 0 : -1;
+      }
+    }
     return { element, mark };
   }
 
-  return { orderSwitch, bytes, unpack, put, on, get, send, settle, fill, short, level, node, luts: {} };
+  return { choice, bytes, unpack, put, on, get, send, settle, fill, short, level, node, luts: {} };
 })();

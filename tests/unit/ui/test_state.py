@@ -16,7 +16,7 @@ FIRST = State("example:a", "m")
 
 
 def test_a_state_makes_the_round_trip() -> None:
-    state = State("example:a", "m", 3, "stage1.0.attention", "spatial", (4, 5))
+    state = State("example:a", "m", 3, "stage1.0.attention", "spatial", (4, 5), 7, "frozen", "all")
     data = state.payload() | {"query": [4, 5]}
     assert State.read(data, FIRST) == state
     assert State.read({}, FIRST) == FIRST
@@ -39,6 +39,11 @@ def test_a_state_makes_the_round_trip() -> None:
         {"query": {"0": 1}},
         {"layer": {}},
         {"part": 1},
+        {"channel": "3"},
+        {"channel": -1},
+        {"how": "explode"},
+        {"how": ["off"]},
+        {"scope": "everything"},
     ],
 )
 def test_other_types_are_refused(data: object) -> None:

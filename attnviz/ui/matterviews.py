@@ -1,0 +1,75 @@
+"""Does it matter? The prediction and Grad-CAM with the attention as it is, and with it changed."""
+
+from typing import Any
+
+from attnviz import Edit, Explanation, explain
+from attnviz.errors import EditError
+from attnviz.ui import texts
+from attnviz.ui.analysis import View
+from attnviz.ui.payloads import Payload, packed, percent
+
+TOP = 5
+
+
+def matter(view: View) -> Payload | None:
+    """Before and after the state's edit, of the chosen block or of all; None for a network without attention."""
+    record, state = view.record, view.state
+    if record is None:
+        return None
+    layer = record.layer if state.scope == "block" else "*"
+    value: Payload = {
+        "how": state.how,
+        "scope": state.scope,
+        "layer": record.layer,
+        "caption": record.layer if state.scope == "block" else texts.MATTER_ALL,
+        "before": _side(view.explanation),
+        "after": None,
+        "refused": None,
+        "validation": _validation(view) if state.scope == "all" else [],
+    }
+    before = view.explanation
+    try:
+        after = explain(before.backbone, before.input, before.target, edits=Edit(layer, state.how))
+    except EditError as error:
+        return value | {"refused": str(error)}
+    return value | {"after": _side(after), "words": _words(before, after, view.card.classes)}
+
+
+def _side(explanation: Explanation) -> Payload:
+    cam = explanation.cam
+    return {
+        "top": [
+            {"index": i, "label": label, "value": p, "percent": percent(p)} for i, label, p in explanation.top(TOP)
+        ],
+        "cam": packed(cam.map.numpy()) if cam and cam.positive else None,
+        "target": explanation.target,
+    }
+
+
+def _words(before: Explanation, after: Explanation, classes: tuple[str, ...]) -> str:
+    """What became of the class that is explained, in a sentence."""
+    target: Any = before.target
+    was, now = (float(e.probabilities[target]) for e in (before, after))  # type: ignore[index]
+    first, then = (e.top(1)[0][1] for e in (before, after))
+    same = texts.MATTER_SAME if first == then else texts.MATTER_OTHER
+    return texts.MATTER_WORDS.format(
+        label=classes[target], was=percent(was), now=percent(now), rest=same.format(first=first, then=then)
+    )
+
+
+def _validation(view: View) -> list[Payload]:
+    """Top-1 on the whole validation set from the card: as it is, off and frozen."""
+    metrics = view.card.metrics
+    names = {"top1": texts.MATTER["as_is"], "off": texts.MATTER["off"], "frozen": texts.MATTER["frozen"]}
+    found = [(label, name, metrics[name]) for name, label in names.items() if name in metrics]
+    return [
+        {
+            "name": name,
+            "label": label,
+            "value": entry["share"],
+            "text": texts.MATTER_SHARE.format(
+                share=percent(entry["share"]), low=percent(entry["interval"][0]), high=percent(entry["interval"][1])
+            ),
+        }
+        for label, name, entry in found
+    ]
