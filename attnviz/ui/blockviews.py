@@ -9,12 +9,13 @@ from latex2mathml.converter import convert
 from attnviz.capture import AffinityMap
 from attnviz.errors import OptionError
 from attnviz.explanation import AttentionRecord
-from attnviz.measures import entropy
+from attnviz.measures import entropy, query_dependence
 from attnviz.ui import texts
 from attnviz.ui.analysis import View
 from attnviz.ui.payloads import Array, Payload, number, packed, percent, title
 
 BINS = 40
+ALIKE = 0.25  # of the input's differences: less is called alike
 PRIMED = re.compile(r"<msup>(<mi>[^<]*</mi>)(<mi>&#x0203[23];</mi>)</msup>")
 
 
@@ -146,6 +147,23 @@ def affinity(view: View) -> Payload | None:
         "queries": list(values.query_grid),
         "row": packed(values.row(query).numpy()),
         "caption": f"{record.layer} · {' × '.join(map(str, (len(values.theta), len(values.phi))))}",
+    }
+
+
+def dependence(view: View) -> Payload | None:
+    """How much a Non-Local block depends on its query."""
+    record = view.record
+    if record is None or not isinstance(record.values, AffinityMap):
+        return None
+    found = query_dependence(view.explanation, record.layer, record.call)
+    ratio = found.output / found.input if found.input else 0.0
+    words = texts.DEPENDENCE_LOW if ratio < ALIKE else texts.DEPENDENCE_HIGH
+    return {
+        "input": found.input,
+        "attention": found.attention,
+        "output": found.output,
+        "caption": record.layer,
+        "words": words.format(ratio=f"{ratio:.2g} times"),
     }
 
 

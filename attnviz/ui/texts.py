@@ -140,6 +140,25 @@ AFFINITY = {
     "hint": "Click the attention map, or use its arrow keys and Enter, to ask from another place.",
 }
 
+DEPENDENCE = {
+    "heading": "Does the query matter?",
+    "input": "What comes in",
+    "attention": "Attention rows",
+    "output": "What is added",
+    "formula": (
+        "Mean of (1 − cos) / 2 over all pairs of positions: 0, all alike; 0.5, nothing in common "
+        "(Cao et al. 2019, section 3.2)."
+    ),
+}
+DEPENDENCE_LOW = (
+    "What the block adds differs {ratio} as much from place to place as what comes in: nearly one vector for all "
+    "queries would have done, as GCNet found."
+)
+DEPENDENCE_HIGH = (
+    "What the block adds differs {ratio} as much from place to place as what comes in: each query gets an answer "
+    "of its own."
+)
+
 STEPPER = {
     "back": "Back",
     "next": "Next",

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
+from attnviz.measures import query_dependence
 from tests.browser.helpers import (
     ATTENTION,
     CAM,
@@ -150,6 +151,23 @@ def test_a_query_by_mouse_and_keyboard(page: Page) -> None:
     settled(page)
     expect(page.locator(".av-affinity")).to_have_attribute("data-query", f"{query[0]},{query[1]}")
     assert value(page, f"{ATTENTION} .value") == same(affinity.row(query)[query].item())
+
+
+@pytest.mark.shipped("resnet18t-nl")
+def test_the_links_and_the_dependence_on_the_query(page: Page) -> None:
+    choose_model(page, NON_LOCAL)
+    explanation = explained(NON_LOCAL, first_example())
+    layer = explanation.attention[-1].layer
+    choose_block(page, layer)
+    found = query_dependence(explanation, layer)
+    for name in ("input", "attention", "output"):
+        assert value(page, f'.av-dependence [data-name="{name}"]') == same(getattr(found, name))
+    point(page, 0.3, 0.62, click=True)
+    affinity = record(explanation, layer).values
+    rows, columns = affinity.query_grid
+    row = affinity.row((int(0.62 * rows), int(0.3 * columns))).flatten()
+    links = page.locator(f"{ATTENTION} figure").get_attribute("data-links").split()
+    assert [int(key) for key in links] == row.topk(5).indices.tolist()
 
 
 @pytest.mark.shipped("resnet18t-nl")

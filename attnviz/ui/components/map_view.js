@@ -100,7 +100,10 @@ function draw(now = place) {
   shown = map && measure(map);
   if (shown && !source.silent) av.overlay(pen, map, box, shown);
   if (shown && source.h) shown.strips = av.strips(pen, box, source, channel, shown, GUTTER - 6);
-  if (query && map) av.ring(pen, box, query.cell, source.affinity.queries);
+  if (query && map) {
+    figure.dataset.links = av.links(pen, box, query.cell, source.affinity.queries, query.row).join(" ");
+    av.ring(pen, box, query.cell, source.affinity.queries);
+  }
   base = new OffscreenCanvas(canvas.width, canvas.height);
   base.getContext("2d").drawImage(canvas, 0, 0);
   mark();

@@ -12,6 +12,7 @@ from attnviz.ui.analysis import Analyst, View, shown
 from attnviz.ui.components.affinity import affinity
 from attnviz.ui.components.branches import branches
 from attnviz.ui.components.channels import channels
+from attnviz.ui.components.dependence import dependence
 from attnviz.ui.components.formula import formula
 from attnviz.ui.components.map_view import map_view
 from attnviz.ui.components.matter import matter
@@ -34,6 +35,7 @@ BLOCK: dict[str, Make] = {
     "spread": blockviews.spread,
     "branches": blockviews.branches,
     "affinity": blockviews.affinity,
+    "dependence": blockviews.dependence,
     "stepper": stepviews.stepper,
     "formula": blockviews.formula,
 }
@@ -83,6 +85,7 @@ class Inspect:
                     with gr.Column():
                         for name, made in {
                             "affinity": affinity,
+                            "dependence": dependence,
                             "branches": branches,
                             "channels": channels,
                             "spread": spread,

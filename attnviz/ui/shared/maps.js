@@ -76,6 +76,23 @@
     twice(pen, () => pen.ellipse(x + (j + 0.5) * w, y + (i + 0.5) * h, Math.max(w / 2, 6), Math.max(h / 2, 6), 0, 0, 7));
   }
 
+  /** Lines from a query to the keys that it reads most of, thicker where it reads more. */
+  function links(pen, [x, y, width, height], [i, j], [rows, columns], { data, shape: [h, w] }, count = 5) {
+    const strongest = Array.from(data.keys()).sort((a, b) => data[b] - data[a]).slice(0, count);
+    const [from, most] = [[x + ((j + 0.5) * width) / columns, y + ((i + 0.5) * height) / rows], data[strongest[0]]];
+    for (const key of strongest) {
+      const to = [x + (((key % w) + 0.5) * width) / w, y + ((Math.floor(key / w) + 0.5) * height) / h];
+      for (const [style, wider] of [["rgba(0, 0, 0, .55)", 2], ["rgba(255, 255, 255, .9)", 0]]) {
+        [pen.strokeStyle, pen.lineWidth] = [style, wider + 1 + (2 * data[key]) / most];
+        pen.beginPath();
+        pen.moveTo(...from);
+        pen.lineTo(...to);
+        pen.stroke();
+      }
+    }
+    return strongest;
+  }
+
   function cross(pen, [x, y, width, height], { u, v }) {
     const [a, b] = [x + u * width, y + v * height];
     twice(pen, () => {
@@ -86,5 +103,5 @@
     });
   }
 
-  Object.assign(av, { cell, product, strip, strips, row, ring, cross });
+  Object.assign(av, { cell, product, strip, strips, row, links, ring, cross });
 })();
