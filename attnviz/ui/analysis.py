@@ -1,12 +1,13 @@
 """From a state to what is shown: the picture's explanation, from the shelf or from a pass."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gradio.utils import get_upload_folder
 from PIL import Image
 
-from attnviz import Explanation, ModelCard, Picture, catalogue, explain, load
+from attnviz import Attribution, Explanation, ModelCard, Picture, attribute, catalogue, explain, load
 from attnviz.errors import ModelError, OptionError, PictureError
 from attnviz.explanation import AttentionRecord
 from attnviz.images import load_picture
@@ -37,6 +38,13 @@ class View:
         return card
 
     @property
+    def target(self) -> int:
+        """The class that is explained, whether or not against another."""
+        target = self.explanation.target
+        assert target is not None
+        return target if isinstance(target, int) else target[0]
+
+    @property
     def block(self) -> tuple[AttentionRecord, ...]:
         """The chosen block's records, one a part."""
         chosen = self.record
@@ -54,6 +62,7 @@ class Analyst:
             raise ModelError(texts.NO_MODELS)
         self.examples = {example.id: example for example in examples}
         self._shelf: Shelf[Explanation] = Shelf(KEPT, SECONDS)
+        self._attributions: Shelf[Attribution] = Shelf(KEPT, SECONDS)
 
     @property
     def first(self) -> State:
@@ -66,11 +75,16 @@ class Analyst:
         """Settle a state. Raises AttnvizError, in one line, for what is not there."""
         if state.model not in self.cards:
             raise OptionError(texts.BAD_REQUEST.format(what="model"))
-        classes = self.cards[state.model].classes
-        if state.target is not None and state.target >= len(classes):
+        count = len(self.cards[state.model].classes)
+        if any(index is not None and index >= count for index in (state.target, state.against)):
             raise OptionError(texts.BAD_REQUEST.format(what="class"))
         path, name = self._picture(state.source)
-        explanation = self._explanation(state, path)
+        explanation = self._explanation(state, state.target, path)
+        if state.against == explanation.target:
+            state = replace(state, against=None)  # a class against itself is no question
+        if state.against is not None:
+            assert isinstance(explanation.target, int)
+            explanation = self._explanation(state, (explanation.target, state.against), path)
         record = _choose(explanation.attention, state.layer, state.part)
         if record is not None:
             state = replace(state, layer=record.layer, part=record.part)
@@ -85,18 +99,28 @@ class Analyst:
             raise OptionError(texts.BAD_REQUEST.format(what="picture"))
         return path, path.name
 
-    def _explanation(self, state: State, path: Path) -> Explanation:
-        key = (state.source, state.model, state.target)
+    def attribution(self, view: View, progress: Callable[[float], None]) -> Attribution:
+        """What one of captum's methods gives for a view's class; it may take seconds, and tells how far it is."""
+        state = view.state
+        key = (state.source, state.model, view.explanation.target, state.method)
+        kept = self._attributions.get(key)
+        if kept is None:
+            kept = attribute(view.explanation, state.method, progress)
+            self._attributions.put(key, kept)
+        return kept
+
+    def _explanation(self, state: State, target: int | tuple[int, int] | None, path: Path) -> Explanation:
+        key = (state.source, state.model, target)
         if (kept := self._shelf.get(key)) is not None:
             return kept
         backbone = load(state.model)
         sibling = self._shelf.find(lambda other: isinstance(other, tuple) and other[:2] == key[:2])
         if sibling is not None:
-            explanation = replace(explain(backbone, sibling.input, state.target), picture=sibling.picture)
+            explanation = replace(explain(backbone, sibling.input, target), picture=sibling.picture)
         else:
             if state.source.startswith("upload:") and not path.exists():
                 raise PictureError(texts.GONE)
-            explanation = _lighter(explain(backbone, path, state.target))
+            explanation = _lighter(explain(backbone, path, target))
         self._shelf.put(key, explanation)
         return explanation
 

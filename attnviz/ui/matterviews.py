@@ -1,7 +1,5 @@
 """Does it matter? The prediction and Grad-CAM with the attention as it is, and with it changed."""
 
-from typing import Any
-
 from attnviz import Edit, Explanation, explain
 from attnviz.errors import EditError
 from attnviz.ui import texts
@@ -22,7 +20,7 @@ def matter(view: View) -> Payload | None:
         "scope": state.scope,
         "layer": record.layer,
         "caption": record.layer if state.scope == "block" else texts.MATTER_ALL,
-        "before": _side(view.explanation),
+        "before": _side(view.explanation, view.target),
         "after": None,
         "refused": None,
         "validation": _validation(view) if state.scope == "all" else [],
@@ -32,28 +30,28 @@ def matter(view: View) -> Payload | None:
         after = explain(before.backbone, before.input, before.target, edits=Edit(layer, state.how))
     except EditError as error:
         return value | {"refused": str(error)}
-    return value | {"after": _side(after), "words": _words(before, after, view.card.classes)}
+    return value | {"after": _side(after, view.target), "words": _words(before, after, view.target)}
 
 
-def _side(explanation: Explanation) -> Payload:
+def _side(explanation: Explanation, target: int) -> Payload:
     cam = explanation.cam
     return {
         "top": [
             {"index": i, "label": label, "value": p, "percent": percent(p)} for i, label, p in explanation.top(TOP)
         ],
         "cam": packed(cam.map.numpy()) if cam and cam.positive else None,
-        "target": explanation.target,
+        "target": target,
     }
 
 
-def _words(before: Explanation, after: Explanation, classes: tuple[str, ...]) -> str:
+def _words(before: Explanation, after: Explanation, target: int) -> str:
     """What became of the class that is explained, in a sentence."""
-    target: Any = before.target
-    was, now = (float(e.probabilities[target]) for e in (before, after))  # type: ignore[index]
     first, then = (e.top(1)[0][1] for e in (before, after))
+    label = (before.backbone.classes or ())[target]
+    was, now = (float(e.probabilities[target]) for e in (before, after))  # type: ignore[index]
     same = texts.MATTER_SAME if first == then else texts.MATTER_OTHER
     return texts.MATTER_WORDS.format(
-        label=classes[target], was=percent(was), now=percent(now), rest=same.format(first=first, then=then)
+        label=label, was=percent(was), now=percent(now), rest=same.format(first=first, then=then)
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from attnviz.attribution import Attribution
 from attnviz.backbones.card import ModelCard
 from attnviz.capture import AffinityMap
 from attnviz.ui import texts
@@ -101,7 +102,8 @@ def prediction(view: View) -> Payload:
     return {
         "top": classes[:5],
         "rest": classes[5:],
-        "target": explanation.target,
+        "target": view.target,
+        "against": view.state.against,
         "certainty": certainty(view.card, ranked[0][2]),
     }
 
@@ -240,18 +242,55 @@ def cam(view: View) -> Payload:
     explanation = view.explanation
     if explanation.cam is None:
         return {"title": texts.CAM_MISSING_TITLE, "empty": texts.CAM_MISSING.format(reason=explanation.cam_reason)}
-    assert isinstance(explanation.target, int)
-    label = view.card.classes[explanation.target]
     rows, columns = explanation.cam.map.shape
+    names = _named(view)
+    none = texts.CAM_NONE if view.state.against is None else texts.CAM_NONE_AGAINST
     return {
         "kind": "cam",
         "role": "evidence",
-        "title": texts.CAM_TITLE.format(label=label),
+        "title": texts.EVIDENCE_TITLE.format(method=texts.EVIDENCE["grad_cam"], of=_of(view)),
         "caption": f"{explanation.cam.layer} · {rows}×{columns}",
-        "note": texts.CAM_NOTE if explanation.cam.positive else texts.CAM_NONE.format(label=label),
+        "note": texts.CAM_NOTE if explanation.cam.positive else none.format(**names),
         "map": packed(explanation.cam.map.numpy()),
         "silent": not explanation.cam.positive,
     }
+
+
+def attribution(view: View, found: Attribution) -> Payload:
+    """What the Grad-CAM canvas draws instead: evidence on the network's own input."""
+    rows, columns = found.map.shape
+    return {
+        "kind": "cam",
+        "role": "attribution",
+        "title": texts.EVIDENCE_TITLE.format(method=texts.EVIDENCE[found.method], of=_of(view)),
+        "caption": f"{texts.EVIDENCE_INPUT} · {rows}×{columns}",
+        "note": texts.EVIDENCE_NOTES[found.method],
+        "map": packed(found.map.numpy()),
+    }
+
+
+def evidence(view: View, progress: float | None = None) -> Payload:
+    """What the evidence is for, against and by which method, and the classes there are; how far a method is."""
+    method = texts.EVIDENCE[view.state.method]
+    text = None if progress is None else texts.EVIDENCE["progress"].format(method=method, percent=f"{progress:.0%}")
+    return {
+        "method": view.state.method,
+        "target": view.target,
+        "against": view.state.against,
+        "classes": list(view.card.classes),
+        "progress": None if progress is None else {"share": progress, "text": text},
+    }
+
+
+def _named(view: View) -> dict[str, str]:
+    against = view.state.against
+    classes = view.card.classes
+    return {"label": classes[view.target], "other": "" if against is None else classes[against]}
+
+
+def _of(view: View) -> str:
+    names = _named(view)
+    return texts.EVIDENCE_AGAINST.format(**names) if names["other"] else names["label"]
 
 
 def title(record: Any) -> str:

@@ -6,9 +6,10 @@ from typing import Any
 from attnviz.errors import OptionError
 from attnviz.ui import texts
 
-CHANGES = ("source", "model", "target", "layer", "part", "query", "channel", "how", "scope")
+CHANGES = ("source", "model", "target", "layer", "part", "query", "channel", "how", "scope", "against", "method")
 HOWS = ("off", "frozen", "uniform", "shuffled")
 SCOPES = ("block", "all")
+EVIDENCE = ("grad_cam", "guided_grad_cam", "integrated_gradients", "occlusion", "saliency")
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,9 @@ class State:
 
     Attributes:
         source: "example:NAME", or "upload:PATH" inside the upload folder.
-        target: the class that Grad-CAM explains; None for the predicted one.
+        target: the class that is explained; None for the predicted one.
+        against: a class whose logit is taken away from it; None for none.
+        method: what draws the evidence for it.
         layer, part: the chosen block; None for the page's own choice.
         query: (row, column) of the chosen place on the block's grid, a Non-Local block's query; None for
             the page's own choice.
@@ -34,6 +37,8 @@ class State:
     channel: int | None = None
     how: str = "off"
     scope: str = "block"
+    against: int | None = None
+    method: str = "grad_cam"
 
     @classmethod
     def read(cls, data: Any, default: "State") -> "State":
@@ -55,6 +60,8 @@ class State:
             channel=_number(data, "channel"),
             how=_one_of(data, "how", HOWS),
             scope=_one_of(data, "scope", SCOPES),
+            against=_number(data, "against"),
+            method=_one_of(data, "method", EVIDENCE),
         )
 
     def payload(self) -> dict[str, Any]:

@@ -60,9 +60,36 @@ MAP = {
     "label": "{title}, a map of {rows} by {columns} values over the picture.",
     "bar": "Colors from {low} to {high}",
 }
-CAM_TITLE = "Grad-CAM: {label}"
+EVIDENCE = {
+    "heading": "Evidence",
+    "method": "Evidence by",
+    "grad_cam": "Grad-CAM",
+    "guided_grad_cam": "Guided Grad-CAM",
+    "integrated_gradients": "Integrated Gradients",
+    "occlusion": "Occlusion",
+    "saliency": "Saliency",
+    "target": "for",
+    "against": "against",
+    "nothing": "nothing",
+    "unknown": "There is no class {name}; it stays as it was.",
+    "progress": "{method}: {percent}",
+}
+EVIDENCE_TITLE = "{method}: {of}"
+EVIDENCE_AGAINST = "{label} against {other}"
+EVIDENCE_INPUT = "the network's input"
+EVIDENCE_NOTES = {
+    "guided_grad_cam": (
+        "Fine detail inside Grad-CAM's region; most of it comes from edges, so it looks sharper than it knows."
+    ),
+    "integrated_gradients": (
+        "What each pixel adds on the way from a picture of mean color; together, the score's whole rise."
+    ),
+    "occlusion": "How much the score falls when a gray square covers the place; where it is negative, it rises.",
+    "saliency": "How strongly the score answers to a small change of each pixel, in whichever direction.",
+}
 CAM_NOTE = "Evidence for this class alone, at the last feature map; negative evidence is not drawn."
 CAM_NONE = "Nothing here speaks for {label}: the map has no positive value."
+CAM_NONE_AGAINST = "Nothing here speaks more for {label} than for {other}: the map has no positive value."
 CAM_MISSING_TITLE = "Grad-CAM"
 CAM_MISSING = "No Grad-CAM here: {reason}."
 NO_ATTENTION_TITLE = "No attention"

@@ -33,7 +33,7 @@ def first_model() -> str:
 
 
 @cache
-def explained(model: str, path: Path, target: int | None = None) -> Explanation:
+def explained(model: str, path: Path, target: int | tuple[int, int] | None = None) -> Explanation:
     return attnviz.explain(attnviz.load(model), path, target)
 
 

@@ -9,7 +9,7 @@ function show() {
   caption.textContent = props.choices.find(({ id }) => id === props.value)?.caption ?? "";
 }
 
-select.addEventListener("change", () => av.send(trigger, { model: select.value, query: null, channel: null }));
+select.addEventListener("change", () => av.send(trigger, { model: select.value, query: null, channel: null, method: "grad_cam" }));
 watch("value", show);
 show();
 // A refused request leaves the model as it was.

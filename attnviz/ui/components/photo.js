@@ -19,7 +19,7 @@ for (const example of props.examples) {
 }
 
 // Another picture is another question: its own prediction is explained, from its own strongest place.
-const choose = (source) => av.send(trigger, { source, target: null, query: null, channel: null });
+const choose = (source) => av.send(trigger, { source, target: null, against: null, query: null, channel: null, method: "grad_cam" });
 
 async function bring(chosen) {
   if (!chosen) return;

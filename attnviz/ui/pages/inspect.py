@@ -1,11 +1,15 @@
 """Inspect: a picture, what each attention block did to it, and Grad-CAM for a class."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
+from queue import SimpleQueue
+from threading import Event
 from typing import Any
 
 import gradio as gr
 
+from attnviz.attribution import Attribution
 from attnviz.errors import AttnvizError
 from attnviz.ui import blockviews, matterviews, payloads, stepviews, texts
 from attnviz.ui.analysis import Analyst, View, shown
@@ -13,6 +17,7 @@ from attnviz.ui.components.affinity import affinity
 from attnviz.ui.components.branches import branches
 from attnviz.ui.components.channels import channels
 from attnviz.ui.components.dependence import dependence
+from attnviz.ui.components.evidence import evidence
 from attnviz.ui.components.formula import formula
 from attnviz.ui.components.map_view import map_view
 from attnviz.ui.components.matter import matter
@@ -27,6 +32,7 @@ from attnviz.ui.components.viewbar import viewbar
 from attnviz.ui.state import State, change, serial
 
 Make = Callable[[View], Any]
+EVERY = 0.25  # seconds between two words of progress
 
 BLOCK: dict[str, Make] = {
     "rail": payloads.rail,
@@ -40,12 +46,15 @@ BLOCK: dict[str, Make] = {
     "formula": blockviews.formula,
 }
 MATTER: dict[str, Make] = {"matter": matterviews.matter}
-CLASS: dict[str, Make] = {"prediction": payloads.prediction, "cam": payloads.cam, **MATTER}
+EVIDENCE: dict[str, Make] = {"evidence": payloads.evidence, "cam": payloads.cam}
+CLASS: dict[str, Make] = {"prediction": payloads.prediction, **EVIDENCE, **MATTER}
 MODEL: dict[str, Make] = {"models": lambda view: view.state.model, **CLASS, **BLOCK}
 SHOWS: dict[str, dict[str, Make]] = {
     "source": {"photo": payloads.picture, **MODEL},
     "model": MODEL,
     "target": CLASS,
+    "against": CLASS,
+    "method": EVIDENCE,
     "layer": BLOCK | MATTER,
     "part": BLOCK,
     "query": {"affinity": blockviews.affinity, "stepper": stepviews.stepper},
@@ -53,7 +62,7 @@ SHOWS: dict[str, dict[str, Make]] = {
     "how": MATTER,
     "scope": MATTER,
 }
-ASKS = ("photo", "models", "prediction", "rail", "attention", "stepper", "matter")
+ASKS = ("photo", "models", "prediction", "rail", "attention", "evidence", "stepper", "matter")
 
 
 class Inspect:
@@ -80,6 +89,7 @@ class Inspect:
                     viewbar()
                     parts["attention"] = map_view(value["attention"], side="attention", elem_id="attention")
                     parts["cam"] = map_view(value["cam"], side="cam", elem_id="cam")
+                    parts["evidence"] = evidence(value["evidence"])
                 parts["rail"] = rail(value["rail"])
                 with gr.Row(elem_classes="av-below"):
                     with gr.Column():
@@ -112,9 +122,9 @@ class Inspect:
         """A component's request: what comes back depends on which field of the state it changes."""
         answers = list(self._parts.values())
 
-        def answer(event: gr.EventData) -> list[Any]:
-            made = self._answer(event._data)
-            return [made.get(part, gr.skip()) for part in self._parts]
+        def answer(event: gr.EventData) -> Iterator[list[Any]]:
+            for made in self._answers(event._data):
+                yield [made.get(part, gr.skip()) for part in self._parts]
 
         self._parts[name].select(
             answer,
@@ -127,19 +137,53 @@ class Inspect:
             api_visibility="private",
         )
 
-    def _answer(self, data: Any) -> dict[str, Any]:
-        """New values by component; for a refusal one line, and everything else stays."""
+    def _answers(self, data: Any) -> Iterator[dict[str, Any]]:
+        """New values by component, the last time all; for a refusal one line, and everything else stays."""
         number = serial(data)
         try:
             field = change(data)
             view = self._analyst.view(State.read(data, self._first))
-            made = {name: make(view) for name, make in SHOWS[field].items()}
+            made = {}
+            if "cam" in SHOWS[field] and view.state.method != "grad_cam":
+                for share, found in attributed(self._analyst, view):
+                    if found is None:
+                        yield {"evidence": payloads.evidence(view, share)}
+                    else:
+                        made["cam"] = payloads.attribution(view, found)
+            made = {name: make(view) for name, make in SHOWS[field].items() if name not in made} | made
         except AttnvizError as error:
-            return {"notice": _notice(_sentence(error), None, number)}
+            yield {"notice": _notice(_sentence(error), None, number)}
         except Exception:
             logging.getLogger(__name__).exception("a request failed")
-            return {"notice": _notice(texts.WENT_WRONG, None, number)}
-        return made | {"notice": _notice("", view.state, number)}
+            yield {"notice": _notice(texts.WENT_WRONG, None, number)}
+        else:
+            yield made | {"notice": _notice("", view.state, number)}
+
+
+def attributed(analyst: Analyst, view: View) -> Iterator[tuple[float, Attribution | None]]:
+    """How far one of captum's methods is, a few times a second, and at last what it gave.
+
+    It works in a thread of its own; where nobody waits for it any more, it ends at its next step.
+    """
+    shares: SimpleQueue[float] = SimpleQueue()
+    left = Event()
+
+    def progress(share: float) -> None:
+        if left.is_set():
+            raise CancelledError
+        shares.put(share)
+
+    share = 0.0
+    with ThreadPoolExecutor(1) as pool:
+        work = pool.submit(analyst.attribution, view, progress)
+        try:
+            while not wait([work], EVERY).done:
+                while not shares.empty():
+                    share = shares.get()
+                yield share, None
+        finally:
+            left.set()
+        yield 1.0, work.result()
 
 
 def _notice(text: str, state: State | None, number: int) -> dict[str, Any]:

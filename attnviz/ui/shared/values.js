@@ -71,8 +71,9 @@ window.attnviz = (() => {
   function widest(fields) {
     if (fields.includes("source")) return "source";
     const block = ["layer", "part", "query", "channel", "how", "scope"].find((name) => fields.includes(name));
-    if (fields.includes("model") || (block && fields.includes("target"))) return "model";
-    return block ?? "target";
+    const evidence = ["target", "against", "method"].find((name) => fields.includes(name));
+    if (fields.includes("model") || (block && evidence)) return "model";
+    return block ?? (fields.includes("target") || fields.includes("against") ? "target" : "method");
   }
 
   /** The server's answer to a request, by its number; a refusal leaves the state as it was. */
