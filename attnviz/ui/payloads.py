@@ -221,8 +221,20 @@ def attention(view: View) -> Payload:
                 "note": texts.OUTPUT_NOTE,
             }
             where = f"{texts.OUTPUT_CAPTION} · {record.layer}"
+    value["shared"] = _shared(view)
     rows, columns = record.after.shape
     return value | {"caption": f"{where} · {rows}×{columns}"}
+
+
+def _shared(view: View) -> list[float] | None:
+    """The ends of the maps of all blocks of this kind and part, for one scale; None for an affinity's rows."""
+    chosen = view.record
+    assert chosen is not None
+    alike = [r for r in view.explanation.attention if (r.kind, r.part) == (chosen.kind, chosen.part)]
+    if chosen.kind == "affinity":
+        return None
+    maps = [record.after.numpy() if (small := small_map(record)) is None else small for record in alike]
+    return [min(float(each.min()) for each in maps), max(float(each.max()) for each in maps)]
 
 
 def _factors(values: AffinityMap) -> Payload:

@@ -43,6 +43,7 @@ VIEW = {
     "colors": "Color",
     "scale": "Scale",
     "own": "this map",
+    "shared": "shared",
     "absolute": "0 to 1",
     "grid": "Grid",
     "smooth": "smooth",

@@ -158,7 +158,15 @@ def test_smoothing_interpolates_values_not_colors(shows: Shows) -> None:
 def test_signed_values_have_a_scale_with_zero_in_its_middle(shows: Shows) -> None:
     page = show_map(shows, a_map(np.float32([[-1, 0], [2, 3]]), role="logit"))
     assert (read(page, "#map .low"), read(page, "#map .high")) == (-3, 3)
-    expect(page.locator(".choice[data-name=scale]")).to_be_hidden()
+    expect(page.locator('.av-viewbar [data-value="absolute"]')).to_be_hidden()
+
+
+def test_one_scale_for_all_blocks(shows: Shows) -> None:
+    page = show_map(shows, a_map(np.float32([[0.2, 0.4], [0.6, 0.8]]), shared=[0.0, 1.6]))
+    page.locator(".av-viewbar input").fill("100")
+    page.click('.av-viewbar [data-value="shared"]')
+    assert (read(page, "#map .low"), read(page, "#map .high")) == (0, 1.6)
+    assert pixel(page, 0.95, 0.95) == pytest.approx(table("viridis")[128].tolist(), abs=2)
 
 
 def test_a_cam_without_evidence_says_so(shows: Shows) -> None:

@@ -61,13 +61,14 @@ function measure(map) {
     if (value > high) high = value;
   }
   let name = view.map;
+  const fixed = source.role === "gate" && view.scale === "absolute";
+  if (view.scale === "shared" && source.shared && channel === null) [low, high] = source.shared;
   if (source.role === "evidence") low = 0;
-  else if (source.role === "gate" && view.scale === "absolute") [low, high] = [0, 1];
+  else if (fixed) [low, high] = [0, 1];
   else if (low < 0) {
     high = Math.max(-low, high);
     [low, name] = [-high, "diverging"];
   }
-  const fixed = source.role === "gate" && view.scale === "absolute";
   return { map, low, high, fixed, lut: av.luts[name], smooth: view.smooth, alpha: view.strength };
 }
 
@@ -182,8 +183,9 @@ function point(event) {
 
 /** Choose a place: the query of an affinity, and where a formula is filled in. */
 function pin({ u, v }) {
-  if (!source?.grid) return;
-  const cell = [av.cell(v, source.grid[0]), av.cell(u, source.grid[1])];
+  const grid = source?.affinity?.queries ?? source?.grid;
+  if (!grid) return;
+  const cell = [av.cell(v, grid[0]), av.cell(u, grid[1])];
   if (source.affinity) {
     query = { cell, row: av.row(source.affinity, cell), exact: false };
     refresh();
@@ -194,7 +196,7 @@ function pin({ u, v }) {
 function step(event) {
   const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
   const cursor = av.get("cursor") ?? { u: 0.5, v: 0.5 };
-  if ((event.key === "Enter" || event.key === " ") && source?.grid) pin(cursor);
+  if ((event.key === "Enter" || event.key === " ") && side === "attention") pin(cursor);
   else if (!(event.key in moves) || !shown) return;
   else {
     const move = (value, n, by) => (Math.min(Math.max(av.cell(value, n) + by, 0), n - 1) + 0.5) / n;

@@ -71,9 +71,14 @@ function showParts(item) {
   parts.append(av.node("span", { text: words.part }), group);
 }
 
+/** The ends of all blocks' maps, for one scale. */
+const reach = (maps) => ({ min: Math.min(...maps.map(({ min }) => min)), max: Math.max(...maps.map(({ max }) => max)) });
+
 function draw() {
   const picture = av.get("picture");
   if (!picture) return;
+  const { map = "viridis", smooth = true, scale } = av.get("view") ?? {};
+  const all = items().map((option) => option.map);
   for (const option of items()) {
     const canvas = option.querySelector("canvas");
     const width = canvas.clientWidth;
@@ -82,13 +87,12 @@ function draw() {
     canvas.style.height = `${height}px`;
     const pen = av.context(canvas, width, height);
     pen.drawImage(picture.small, 0, 0, width, height);
-    const { data, shape: [h, w], min, max } = option.map;
+    const { data, shape: [h, w] } = option.map;
+    const { min, max } = scale === "shared" ? reach(all) : option.map;
     const [left, top, right, bottom] = picture.box;
     const box = [left * width, top * height, (right - left) * width, (bottom - top) * height];
-    const signed = min < 0;
-    const reach = Math.max(-min, max);
-    const { map = "viridis", smooth = true } = av.get("view") ?? {};
-    const [low, high, lut] = signed ? [-reach, reach, av.luts.diverging] : [min, max, av.luts[map]];
+    const most = Math.max(-min, max);
+    const [low, high, lut] = min < 0 ? [-most, most, av.luts.diverging] : [min, max, av.luts[map]];
     av.overlay(pen, { data, h, w }, box, { low, high, lut, smooth, alpha: 0.7 });
   }
 }

@@ -23,7 +23,7 @@ range.addEventListener("input", () => {
   change({ strength: range.value / 100 });
 });
 
-const scale = choice(words.scale, "scale", [["own", words.own], ["absolute", words.absolute]]);
+const scale = choice(words.scale, "scale", [["own", words.own], ["shared", words.shared], ["absolute", words.absolute]]);
 bar.append(
   av.node("div", { class: "choice" }, av.node("span", { text: words.strength }), range, percent),
   choice(words.colors, "map", props.maps.map((name) => [name, name])),
@@ -31,8 +31,9 @@ bar.append(
   scale,
 );
 
-// Only gates have a scale of their own: 0 to 1.
-av.on("gate", element, (gate) => { scale.style.visibility = gate ? "visible" : "hidden"; });
+// Only gates have an absolute scale: 0 to 1.
+const absolute = scale.querySelector('[data-value="absolute"]');
+av.on("gate", element, (gate) => { absolute.hidden = !gate; });
 let waiting = 0;
 av.on("busy", element, (busy) => {
   clearTimeout(waiting);

@@ -126,7 +126,8 @@ window.attnviz = (() => {
       const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
       if (!step) return;
       event.preventDefault();
-      const next = buttons[(buttons.indexOf(document.activeElement) + step + buttons.length) % buttons.length];
+      const shown = buttons.filter((button) => !button.hidden);
+      const next = shown[(shown.indexOf(document.activeElement) + step + shown.length) % shown.length];
       next.click();
       next.focus();
     });

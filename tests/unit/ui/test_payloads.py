@@ -71,6 +71,13 @@ def test_the_steps_of_every_block(analyst: Analyst, channel: int | None) -> None
             assert stepviews.stepper(analyst.view(State(analyst.first.source, model))) is None
 
 
+def test_the_scale_that_blocks_share(analyst: Analyst) -> None:
+    view = analyst.view(State(analyst.first.source, "resnet18t-cbam", layer="stage1.0.attention", part="spatial"))
+    maps = [r.values for r in view.explanation.attention if r.part == "spatial"]
+    ends = [min(float(m.min()) for m in maps), max(float(m.max()) for m in maps)]
+    assert payloads.attention(view)["shared"] == ends
+
+
 @pytest.mark.parametrize("patch", [{"channel": 9999}, {"query": (9999, 0)}, {"query": (0, 9999)}])
 def test_a_step_that_is_not_there(analyst: Analyst, patch: dict) -> None:
     with pytest.raises(OptionError, match="does not exist"):
