@@ -6,7 +6,20 @@ from typing import Any
 from attnviz.errors import OptionError
 from attnviz.ui import texts
 
-CHANGES = ("source", "model", "target", "layer", "part", "query", "channel", "how", "scope", "against", "method")
+CHANGES = (
+    "source",
+    "model",
+    "target",
+    "layer",
+    "part",
+    "query",
+    "channel",
+    "how",
+    "scope",
+    "against",
+    "method",
+    "link",
+)
 HOWS = ("off", "frozen", "uniform", "shuffled")
 SCOPES = ("block", "all")
 EVIDENCE = ("grad_cam", "guided_grad_cam", "integrated_gradients", "occlusion", "saliency")
@@ -75,6 +88,14 @@ def change(data: Any) -> str:
     if name not in CHANGES:
         raise _bad("change")
     return str(name)
+
+
+def linked(data: Any) -> tuple[dict[str, Any], list[str]]:
+    """What a link in the browser's address asks for, and what of it the browser did not understand."""
+    link, junk = data.get("link"), data.get("junk") or []
+    if not isinstance(link, dict) or not isinstance(junk, list) or len(junk) > 20:
+        raise _bad("link")
+    return link, [str(name)[:40] for name in junk]
 
 
 def serial(data: Any) -> int:

@@ -4,6 +4,15 @@ APP = "attnviz"
 TAGLINE = "See what a network's attention does to your picture"
 TABS = {"inspect": "Inspect"}
 
+TOOLBAR = {
+    "link": "Link",
+    "copied": "Copied",
+    "copy": "Copy it",
+    "address": "A link to what is shown",
+    "lecture": "Lecture mode",
+    "lost": "The link asks for what is not here ({names}); the rest is shown.",
+}
+
 PHOTO = {
     "heading": "Photo",
     "hint": "Drop, paste or",

@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 import attnviz
@@ -119,3 +121,14 @@ def page(browser: Browser, served: str, heard: Heard) -> Iterator[Page]:
 @pytest.fixture(scope="session")
 def models() -> list[str]:
     return [card.id for card in attnviz.catalogue()]
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """An upload that is nobody's: wider than high, with a bright disk."""
+    y, x = np.mgrid[:180, :320]
+    disk = np.hypot(x - 220, y - 80) < 50
+    pixels = np.stack([np.where(disk, 240, 40 + x / 4), np.where(disk, 230, 90), np.where(disk, 60, y)], -1)
+    path = tmp_path / "disk.png"
+    Image.fromarray(pixels.astype(np.uint8)).save(path)
+    return path

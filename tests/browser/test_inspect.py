@@ -3,9 +3,7 @@
 import base64
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 from playwright.sync_api import Page, expect
 
 import attnviz
@@ -23,17 +21,6 @@ from tests.browser.helpers import (
     settled,
     upload,
 )
-
-
-@pytest.fixture
-def photo(tmp_path: Path) -> Path:
-    """An upload that is nobody's: wider than high, with a bright disk."""
-    y, x = np.mgrid[:180, :320]
-    disk = np.hypot(x - 220, y - 80) < 50
-    pixels = np.stack([np.where(disk, 240, 40 + x / 4), np.where(disk, 230, 90), np.where(disk, 60, y)], -1)
-    path = tmp_path / "disk.png"
-    Image.fromarray(pixels.astype(np.uint8)).save(path)
-    return path
 
 
 def test_the_first_view_is_there_at_once(page: Page) -> None:

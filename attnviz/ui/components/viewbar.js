@@ -10,10 +10,11 @@ function change(patch) {
   av.put("view", { ...view });
 }
 
+const switches = {};
 function choice(label, name, options) {
-  const made = av.choice(label, options, (value) => change({ [name]: value }));
-  made.mark(view[name]);
-  return av.node("div", { class: "choice", "data-name": name }, made.element);
+  switches[name] = av.choice(label, options, (value) => change({ [name]: value }));
+  switches[name].mark(view[name]);
+  return av.node("div", { class: "choice", "data-name": name }, switches[name].element);
 }
 
 const range = av.node("input", { type: "range", min: 0, max: 100, value: 100 * view.strength, "aria-label": words.strength });
@@ -34,6 +35,13 @@ bar.append(
 // Only gates have an absolute scale: 0 to 1.
 const absolute = scale.querySelector('[data-value="absolute"]');
 av.on("gate", element, (gate) => { absolute.hidden = !gate; });
+// A link's settings.
+av.on("settings", element, (settings) => {
+  change(settings);
+  for (const [name, made] of Object.entries(switches)) made.mark(view[name]);
+  range.value = 100 * view.strength;
+  percent.textContent = `${range.value}%`;
+});
 let waiting = 0;
 av.on("busy", element, (busy) => {
   clearTimeout(waiting);

@@ -11,7 +11,7 @@ import gradio as gr
 
 from attnviz.attribution import Attribution
 from attnviz.errors import AttnvizError
-from attnviz.ui import blockviews, matterviews, payloads, stepviews, texts
+from attnviz.ui import blockviews, links, matterviews, payloads, stepviews, texts
 from attnviz.ui.analysis import Analyst, View, shown
 from attnviz.ui.components.affinity import affinity
 from attnviz.ui.components.branches import branches
@@ -28,8 +28,9 @@ from attnviz.ui.components.prediction import prediction
 from attnviz.ui.components.rail import rail
 from attnviz.ui.components.spread import spread
 from attnviz.ui.components.stepper import stepper
+from attnviz.ui.components.toolbar import toolbar
 from attnviz.ui.components.viewbar import viewbar
-from attnviz.ui.state import State, change, serial
+from attnviz.ui.state import State, change, linked, serial
 
 Make = Callable[[View], Any]
 EVERY = 0.25  # seconds between two words of progress
@@ -62,7 +63,7 @@ SHOWS: dict[str, dict[str, Make]] = {
     "how": MATTER,
     "scope": MATTER,
 }
-ASKS = ("photo", "models", "prediction", "rail", "attention", "evidence", "stepper", "matter")
+ASKS = ("toolbar", "photo", "models", "prediction", "rail", "attention", "evidence", "stepper", "matter")
 
 
 class Inspect:
@@ -72,16 +73,17 @@ class Inspect:
         self._analyst = analyst
         self._first = analyst.first
         view = analyst.view(self._first)
-        self._parts = self._layout({name: make(view) for name, make in SHOWS["source"].items()}, view.state)
+        self._parts = self._layout({name: make(view) for name, make in SHOWS["source"].items()}, view)
         for name in ASKS:
             self._listen(name)
 
-    def _layout(self, value: dict[str, Any], state: State) -> dict[str, gr.HTML]:
+    def _layout(self, value: dict[str, Any], view: View) -> dict[str, gr.HTML]:
         parts: dict[str, gr.HTML] = {}
+        parts["toolbar"] = toolbar({"link": links.write(view)}, names=list(links.READERS))
         with gr.Row(elem_classes="av-page"):
             with gr.Column():
                 parts["photo"] = photo(value["photo"], examples=self._thumbs())
-                parts["notice"] = notice(_notice("", state, 0))
+                parts["notice"] = notice(_notice("", view.state, 0))
                 parts["models"] = models(value["models"], choices=payloads.model_choices(self._analyst.cards))
                 parts["prediction"] = prediction(value["prediction"])
             with gr.Column():
@@ -142,8 +144,14 @@ class Inspect:
         number = serial(data)
         try:
             field = change(data)
-            view = self._analyst.view(State.read(data, self._first))
-            made = {}
+            lost: list[str] = []
+            if field == "link":
+                asked, junk = linked(data)
+                view, lost = links.read(asked, self._first, self._analyst)
+                field, lost = "source", lost + junk
+            else:
+                view = self._analyst.view(State.read(data, self._first))
+            made: dict[str, Any] = {"toolbar": {"link": links.write(view)}}
             if "cam" in SHOWS[field] and view.state.method != "grad_cam":
                 for share, found in attributed(self._analyst, view):
                     if found is None:
@@ -157,7 +165,8 @@ class Inspect:
             logging.getLogger(__name__).exception("a request failed")
             yield {"notice": _notice(texts.WENT_WRONG, None, number)}
         else:
-            yield made | {"notice": _notice("", view.state, number)}
+            note = texts.TOOLBAR["lost"].format(names=", ".join(lost)) if lost else ""
+            yield made | {"notice": _notice(note, view.state, number)}
 
 
 def attributed(analyst: Analyst, view: View) -> Iterator[tuple[float, Attribution | None]]:

@@ -69,6 +69,7 @@ window.attnviz = (() => {
 
   /** The change whose answer covers all of these: a picture's shows everything, a model's every block and class. */
   function widest(fields) {
+    if (fields.includes("link")) return "link";
     if (fields.includes("source")) return "source";
     const block = ["layer", "part", "query", "channel", "how", "scope"].find((name) => fields.includes(name));
     const evidence = ["target", "against", "method"].find((name) => fields.includes(name));

@@ -1,0 +1,99 @@
+const av = window.attnviz;
+const words = props.words;
+const at = (selector) => element.querySelector(selector);
+const [link, lecture, address] = [".link", ".lecture", ".address"].map(at);
+const LARGER = 1.35; // in a lecture
+
+// The view's settings in a link: how each reads, and what is understood.
+const SETTINGS = {
+  overlay: { of: (view) => String(Math.round(100 * view.strength)), to: (text) => /^\d{1,3}$/.test(text) && text <= 100 && { strength: text / 100 } },
+  colors: { of: (view) => view.map, to: (text) => Object.hasOwn(av.luts, text) && text !== "diverging" && { map: text } },
+  scale: { of: (view) => view.scale, to: (text) => ["own", "shared", "absolute"].includes(text) && { scale: text } },
+  grid: { of: (view) => (view.smooth ? "smooth" : "native"), to: (text) => ["smooth", "native"].includes(text) && { smooth: text === "smooth" } },
+};
+const asked = new URLSearchParams(location.search);
+const plain = {}; // the settings that the page starts with
+let teaching = asked.get("lecture") === "1";
+let hidden = (asked.get("hide") ?? "").split(",").filter(Boolean);
+let touched = false; // an address that nobody changed stays as it is
+
+link.textContent = words.link;
+lecture.textContent = words.lecture;
+address.setAttribute("aria-label", words.address);
+
+/** The page's address with all that it shows. */
+function current() {
+  const next = new URLSearchParams();
+  if (asked.has("__theme")) next.set("__theme", asked.get("__theme"));
+  for (const [name, value] of Object.entries(props.value?.link ?? {})) next.set(name, value);
+  const view = av.get("view");
+  for (const [name, { of }] of Object.entries(SETTINGS)) {
+    if (view && plain[name] !== undefined && of(view) !== plain[name]) next.set(name, of(view));
+  }
+  if (teaching) next.set("lecture", "1");
+  if (hidden.length) next.set("hide", hidden.join(","));
+  return `${location.origin}${location.pathname}?${next}`;
+}
+
+function write() {
+  if (touched) history.replaceState(history.state, "", current());
+  if (!address.hidden) address.value = current();
+}
+
+function teach(on) {
+  teaching = on;
+  document.body.style.zoom = on ? LARGER : "";
+  document.body.classList.toggle("av-lecture", on);
+  lecture.setAttribute("aria-pressed", String(on));
+}
+
+/** What the address asks for: settings here, the state from the server; what is not understood is named. */
+function open() {
+  const junk = hidden.filter((name) => !props.hideable.includes(name)).map((name) => `hide=${name}`);
+  hidden = hidden.filter((name) => props.hideable.includes(name));
+  document.body.dataset.hide = hidden.join(" ");
+  teach(teaching);
+  const settings = {};
+  for (const [name, { to }] of Object.entries(SETTINGS)) {
+    if (!asked.has(name)) continue;
+    const found = to(asked.get(name));
+    if (found) Object.assign(settings, found);
+    else junk.push(name);
+  }
+  if (Object.keys(settings).length) av.put("settings", settings);
+  const state = Object.fromEntries([...asked].filter(([name]) => props.names.includes(name)));
+  if (Object.keys(state).length) {
+    touched = true;
+    av.send(trigger, { link: state, junk });
+  } else if (junk.length) av.put("notice", av.fill(words.lost, { names: junk.join(", ") }));
+}
+
+link.addEventListener("click", async () => {
+  [touched, address.hidden] = [true, false];
+  write();
+  address.focus();
+  address.select();
+  try {
+    await navigator.clipboard.writeText(address.value);
+    link.textContent = words.copied;
+  } catch {
+    link.textContent = words.copy; // no leave to copy: it is selected, to be copied by hand
+  }
+  setTimeout(() => { link.textContent = words.link; }, 2500);
+});
+address.addEventListener("blur", () => { address.hidden = true; });
+lecture.addEventListener("click", () => {
+  touched = true;
+  teach(!teaching);
+  write();
+});
+watch("value", () => {
+  touched = true;
+  write();
+});
+av.on("view", element, (view) => {
+  for (const [name, { of }] of Object.entries(SETTINGS)) plain[name] ??= of(view);
+  write();
+});
+// The server answers once the page listens to it.
+setTimeout(open, 0);

@@ -1,0 +1,114 @@
+"""A link holds the state of the page, in words that a person can read and change; an upload is never in it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from attnviz.errors import OptionError
+from attnviz.ui.analysis import Analyst, View
+from attnviz.ui.state import EVIDENCE, HOWS, SCOPES, State
+
+Read = Callable[[str, State, Analyst], dict[str, Any]]
+
+
+def write(view: View) -> dict[str, str]:
+    """The link's parameters, without those that say what the page would choose by itself."""
+    state, classes = view.state, view.card.classes
+    kind, _, example = state.source.partition(":")
+    found = {
+        "example": example if kind == "example" else None,
+        "model": state.model,
+        "block": state.layer,
+        "part": state.part,
+        "class": None if state.target is None else classes[state.target],
+        "against": None if state.against is None else classes[state.against],
+        "evidence": None if state.method == EVIDENCE[0] else state.method,
+        "at": None if state.query is None else ",".join(map(str, state.query)),
+        "channel": None if state.channel is None else str(state.channel),
+        "edit": None if state.how == HOWS[0] else state.how,
+        "scope": None if state.scope == SCOPES[0] else state.scope,
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def read(given: Mapping[str, Any], default: State, analyst: Analyst) -> tuple[View, list[str]]:
+    """The view that a link asks for, and the names of what in it is not there."""
+    state, lost = default, []
+    for name, reader in READERS.items():
+        if name not in given:
+            continue
+        try:
+            state = replace(state, **reader(str(given[name]), state, analyst))
+        except (KeyError, ValueError):
+            lost.append(name)
+    view = analyst.view(state)
+    blocks = {record.layer: record for record in view.explanation.attention}
+    if state.layer is not None and state.layer not in blocks:
+        state, lost = replace(state, layer=None, part=None), [*lost, "block"]
+    elif state.part is not None and view.state.part != state.part:
+        lost.append("part")
+    view = analyst.view(state)
+    return _placed(view, analyst, lost), lost
+
+
+def _placed(view: View, analyst: Analyst, lost: list[str]) -> View:
+    """The view without a place or a channel that its block does not have."""
+    state = view.state
+    if view.record is not None:
+        rows, columns = view.record.after.shape
+        if state.query is not None and (state.query[0] >= rows or state.query[1] >= columns):
+            state = replace(state, query=None)
+            lost.append("at")
+        if state.channel is not None and state.channel >= view.explanation.backbone.blocks[view.record.layer].channels:
+            state = replace(state, channel=None)
+            lost.append("channel")
+    return view if state == view.state else analyst.view(state)
+
+
+def _example(value: str, _: State, analyst: Analyst) -> dict[str, Any]:
+    return {"source": f"example:{analyst.examples[value].id}"}
+
+
+def _model(value: str, _: State, analyst: Analyst) -> dict[str, Any]:
+    return {"model": analyst.cards[value].id}
+
+
+def _label(field: str) -> Read:
+    def read_label(value: str, state: State, analyst: Analyst) -> dict[str, Any]:
+        return {field: analyst.cards[state.model].classes.index(value)}
+
+    return read_label
+
+
+def _place(value: str, _: State, __: Analyst) -> dict[str, Any]:
+    row, column = map(int, value.split(","))
+    if row < 0 or column < 0:
+        raise ValueError(value)
+    return {"query": (row, column)}
+
+
+def _checked(field: str, convert: Callable[[str], Any]) -> Read:
+    """A field that ``State.read`` checks by itself."""
+
+    def read_checked(value: str, state: State, _: Analyst) -> dict[str, Any]:
+        try:
+            return {field: getattr(State.read({field: convert(value)}, state), field)}
+        except OptionError as error:
+            raise ValueError(value) from error
+
+    return read_checked
+
+
+READERS: dict[str, Read] = {
+    "example": _example,
+    "model": _model,
+    "block": _checked("layer", str),
+    "part": _checked("part", str),
+    "class": _label("target"),
+    "against": _label("against"),
+    "evidence": _checked("method", str),
+    "at": _place,
+    "channel": _checked("channel", int),
+    "edit": _checked("how", str),
+    "scope": _checked("scope", str),
+}

@@ -1,0 +1,128 @@
+"""A link holds what is shown and shows it again; junk falls back with a notice; a lecture is larger."""
+
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import READY
+from tests.browser.helpers import (
+    ATTENTION,
+    CAM,
+    check_cam,
+    check_predictions,
+    choose_block,
+    choose_model,
+    explained,
+    first_example,
+    first_model,
+    point,
+    settled,
+    upload,
+)
+
+FACTS = """() => ({
+    attention: document.querySelector("#attention h2").textContent,
+    layer: document.querySelector("#attention figure").dataset.layer,
+    cam: document.querySelector("#cam h2").textContent,
+    model: document.querySelector(".av-models select").value,
+    picture: document.querySelector(".av-photo img").alt,
+    channel: document.querySelector(".av-stepper input").value,
+    place: document.querySelector(".av-stepper .place").textContent,
+    edit: document.querySelector(".av-matter .after h3").textContent,
+    scope: document.querySelector(".av-matter .caption").textContent,
+    view: JSON.stringify(attnviz.get("view")),
+    lecture: document.body.classList.contains("av-lecture"),
+})"""
+
+
+def opened(page: Page, address: str) -> None:
+    page.goto(address)
+    page.wait_for_selector(READY)
+    page.wait_for_function("attnviz.get('busy') !== undefined")
+    settled(page)
+
+
+def test_the_round_trip(page: Page) -> None:
+    choose_model(page, "resnet18t-se")
+    choose_block(page, "stage2.1.attention")
+    page.click('.av-prediction [data-index="7"]')
+    settled(page)
+    page.select_option(".av-evidence .against", "2")
+    settled(page)
+    page.fill(".av-stepper input", "9")
+    page.keyboard.press("Tab")
+    settled(page)
+    point(page, 0.2, 0.7, click=True)
+    page.click('.av-matter [data-value="shuffled"]')
+    settled(page)
+    page.click('.av-matter [data-value="all"]')
+    settled(page)
+    page.click('.av-viewbar [data-value="magma"]')
+    page.click('.av-viewbar [data-value="shared"]')
+    page.click('.av-viewbar [data-value="false"]')
+    page.locator(".av-viewbar input").fill("40")
+    page.click(".av-toolbar .lecture")
+    page.click(".av-toolbar .link")
+    address = page.locator(".av-toolbar .address").input_value()
+    assert address == page.url
+    before = page.evaluate(FACTS)
+    page.goto("about:blank")
+    opened(page, address)
+    assert page.evaluate(FACTS) == before
+    assert before["lecture"]
+    check_cam(page, explained("resnet18t-se", first_example(), (7, 2)))
+
+
+def test_an_address_that_nobody_changed_stays(page: Page) -> None:
+    assert "?" not in page.url
+    page.click('.av-prediction [data-index="3"]')
+    settled(page)
+    assert "class=" in page.url
+
+
+def test_junk_falls_back_with_a_notice(page: Page, served: str) -> None:
+    opened(page, f"{served}/?model=resnet18t-se&class=zebra&block=%00&overlay=900&colors=__proto__&hide=rail,all&x=<b>")
+    notice = page.locator(".av-notice")
+    for name in ("class", "block", "overlay", "colors", "hide=all"):
+        expect(notice).to_contain_text(name)
+    check_predictions(page, explained("resnet18t-se", first_example()))
+    expect(page.locator(".av-rail")).to_be_hidden()
+    expect(page.locator(ATTENTION)).to_be_visible()
+
+
+def test_settings_alone_need_no_server(page: Page, served: str) -> None:
+    page.goto(f"{served}/?colors=cividis&grid=native&overlay=7&scale=nothing")
+    page.wait_for_selector(READY)
+    expect(page.locator(".av-notice")).to_contain_text("scale")
+    expect(page.locator('.av-viewbar [data-value="cividis"]')).to_have_attribute("aria-checked", "true")
+    view = page.evaluate("attnviz.get('view')")
+    assert (view["map"], view["smooth"], view["strength"], view["scale"]) == ("cividis", False, 0.07, "own")
+
+
+def test_an_upload_is_not_in_the_link(page: Page, photo: Path) -> None:
+    upload(page, photo)
+    page.click('.av-prediction [data-index="2"]')
+    settled(page)
+    assert "disk" not in page.url
+    assert "example=" not in page.url
+    check_cam(page, explained(first_model(), photo, 2))
+
+
+def test_a_lecture_is_larger_and_keeps_hidden_what_is_hidden(page: Page, served: str) -> None:
+    width = page.locator("#cam h2").bounding_box()["height"]
+    page.goto(f"{served}/?lecture=1&hide=photo,steps")
+    page.wait_for_selector(READY)
+    expect(page.locator(".av-toolbar .lecture")).to_have_attribute("aria-pressed", "true")
+    assert page.locator("#cam h2").bounding_box()["height"] > 1.2 * width
+    for hidden in (".av-photo", ".av-stepper"):
+        expect(page.locator(hidden)).to_be_hidden()
+    choose_model(page, "resnet18t-se")
+    for hidden in (".av-photo", ".av-stepper"):
+        expect(page.locator(hidden)).to_be_hidden()
+    assert "hide=photo%2Csteps" in page.url
+    explanation = explained("resnet18t-se", first_example())
+    point(page, 0.4, 0.3, CAM)
+    check_cam(page, explanation)
+    page.click(".av-toolbar .lecture")
+    assert page.locator("#cam h2").bounding_box()["height"] < 1.2 * width
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
