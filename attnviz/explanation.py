@@ -127,13 +127,16 @@ class Explanation:
         steps: tuple[Step, ...] = self.backbone.steps(layer, block_input, self.edits, size, call)  # type: ignore[arg-type]
         return tuple(Step(step.name, step.formula, step.value[0].float().cpu()) for step in steps)
 
-    def figure(self, record: AttentionRecord | None = None) -> Any:
-        """A matplotlib Figure: the picture, one record (the last by default) and Grad-CAM."""
+    def figure(self, record: AttentionRecord | None = None, style: Any = None) -> Any:
+        """A matplotlib Figure: the picture, one record (the last by default) and Grad-CAM.
+
+        ``style`` is a ``render.figures.Style``.
+        """
         from attnviz.render.figures import overview
 
         if record is None and self.attention:
             record = self.attention[-1]
-        return overview(self, record)
+        return overview(self, record, style)
 
     def save(self, folder: str | Path) -> Path:
         """Write ``arrays.npz``, ``explanation.json`` and ``figure.png`` into a folder; returns it."""

@@ -221,12 +221,12 @@ def attention(view: View) -> Payload:
                 "note": texts.OUTPUT_NOTE,
             }
             where = f"{texts.OUTPUT_CAPTION} · {record.layer}"
-    value["shared"] = _shared(view)
+    value["shared"] = shared(view)
     rows, columns = record.after.shape
     return value | {"caption": f"{where} · {rows}×{columns}"}
 
 
-def _shared(view: View) -> list[float] | None:
+def shared(view: View) -> list[float] | None:
     """The ends of the maps of all blocks of this kind and part, for one scale; None for an affinity's rows."""
     chosen = view.record
     assert chosen is not None

@@ -18,9 +18,9 @@ def stepper(view: View) -> Payload | None:
     explanation, layer = view.explanation, record.layer
     x, output = explanation.features(layer, record.call)
     block = explanation.backbone.blocks[layer]
-    channel, position = _channel(view, len(output)), _position(view, tuple(output.shape[1:]))
-    place = Place(channel, *position, output.shape[2])
-    live = equations(explanation, layer, channel, position, record.call)
+    channel, at = _channel(view, len(output)), position(view, tuple(output.shape[1:]))
+    place = Place(channel, *at, output.shape[2])
+    live = equations(explanation, layer, channel, at, record.call)
     first = _drawing("cij", x.numpy(), place)
     steps = [{"name": texts.STEP_INPUT, "formula": mathml(INPUT)[0], "live": None, **first}]
     for step in explanation.steps(layer, record.call):
@@ -40,7 +40,7 @@ def stepper(view: View) -> Payload | None:
         "steps": steps,
         "channel": channel,
         "channels": len(output),
-        "position": list(position),
+        "position": list(at),
         "grid": list(output.shape[1:]),
     }
 
@@ -55,7 +55,8 @@ def _channel(view: View, count: int) -> int:
     return view.state.channel
 
 
-def _position(view: View, grid: tuple[int, ...]) -> tuple[int, int]:
+def position(view: View, grid: tuple[int, ...]) -> tuple[int, int]:
+    """The chosen place on a block's grid, or where Grad-CAM is strongest."""
     rows, columns = grid
     row, column = view.state.query or start(view, grid)
     if row >= rows or column >= columns:

@@ -10,6 +10,12 @@ TOOLBAR = {
     "copy": "Copy it",
     "address": "A link to what is shown",
     "lecture": "Lecture mode",
+    "export": "Export",
+    "png": "Picture (PNG)",
+    "svg": "Drawing (SVG)",
+    "pdf": "Document (PDF)",
+    "npz": "Arrays (NPZ)",
+    "py": "Python that makes them",
     "lost": "The link asks for what is not here ({names}); the rest is shown.",
 }
 

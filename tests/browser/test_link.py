@@ -1,7 +1,10 @@
 """A link holds what is shown and shows it again; junk falls back with a notice; a lecture is larger."""
 
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import READY
@@ -16,6 +19,7 @@ from tests.browser.helpers import (
     first_example,
     first_model,
     point,
+    same,
     settled,
     upload,
 )
@@ -126,3 +130,20 @@ def test_a_lecture_is_larger_and_keeps_hidden_what_is_hidden(page: Page, served:
     page.click(".av-toolbar .lecture")
     assert page.locator("#cam h2").bounding_box()["height"] < 1.2 * width
     assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+
+
+@pytest.mark.parametrize("kind", ["png", "svg", "pdf", "npz", "py"])
+def test_export(page: Page, kind: str) -> None:
+    choose_model(page, "resnet18t-se")
+    choose_block(page, "stage3.0.attention")
+    with page.expect_download() as waiting:
+        page.select_option(".av-toolbar .export", kind)
+    assert waiting.value.suggested_filename == f"attnviz-resnet18t-se-stage3.0.attention.{kind}"
+    data = Path(waiting.value.path()).read_bytes()
+    if kind == "npz":
+        arrays = np.load(BytesIO(data))
+        expected = explained("resnet18t-se", first_example()).arrays()
+        assert all(arrays[name] == same(expected[name], np.abs(expected[name]).max()) for name in expected)
+    else:
+        assert data.startswith({"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF", "py": b'"""Made by attnviz'}[kind])
+    settled(page)

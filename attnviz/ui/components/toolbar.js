@@ -1,7 +1,7 @@
 const av = window.attnviz;
 const words = props.words;
 const at = (selector) => element.querySelector(selector);
-const [link, lecture, address] = [".link", ".lecture", ".address"].map(at);
+const [link, lecture, address, taken] = [".link", ".lecture", ".address", ".export"].map(at);
 const LARGER = 1.35; // in a lecture
 
 // The view's settings in a link: how each reads, and what is understood.
@@ -87,7 +87,23 @@ lecture.addEventListener("click", () => {
   teach(!teaching);
   write();
 });
+taken.setAttribute("aria-label", words.export);
+taken.replaceChildren(av.node("option", { value: "", text: words.export }),
+  ...["png", "svg", "pdf", "npz", "py"].map((kind) => av.node("option", { value: kind, text: words[kind] })));
+taken.addEventListener("change", () => {
+  if (taken.value) av.send(trigger, { export: taken.value, view: av.get("view") });
+  taken.value = "";
+});
+
+/** Give the visitor's browser a file to keep. */
+function keep({ name, mime, data }) {
+  const address = URL.createObjectURL(new Blob([av.bytes(data)], { type: mime }));
+  av.node("a", { href: address, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 10000);
+}
+
 watch("value", () => {
+  if (props.value.file) keep(props.value.file);
   touched = true;
   write();
 });

@@ -11,7 +11,7 @@ import gradio as gr
 
 from attnviz.attribution import Attribution
 from attnviz.errors import AttnvizError
-from attnviz.ui import blockviews, links, matterviews, payloads, stepviews, texts
+from attnviz.ui import blockviews, exports, links, matterviews, payloads, stepviews, texts
 from attnviz.ui.analysis import Analyst, View, shown
 from attnviz.ui.components.affinity import affinity
 from attnviz.ui.components.branches import branches
@@ -56,6 +56,7 @@ SHOWS: dict[str, dict[str, Make]] = {
     "target": CLASS,
     "against": CLASS,
     "method": EVIDENCE,
+    "export": {},
     "layer": BLOCK | MATTER,
     "part": BLOCK,
     "query": {"affinity": blockviews.affinity, "stepper": stepviews.stepper},
@@ -151,7 +152,8 @@ class Inspect:
                 field, lost = "source", lost + junk
             else:
                 view = self._analyst.view(State.read(data, self._first))
-            made: dict[str, Any] = {"toolbar": {"link": links.write(view)}}
+            file = exports.export(view, data["export"], data.get("view")) if "export" in data else None
+            made: dict[str, Any] = {"toolbar": {"link": links.write(view), "file": file}}
             if "cam" in SHOWS[field] and view.state.method != "grad_cam":
                 for share, found in attributed(self._analyst, view):
                     if found is None:

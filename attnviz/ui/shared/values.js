@@ -74,7 +74,9 @@ window.attnviz = (() => {
     const block = ["layer", "part", "query", "channel", "how", "scope"].find((name) => fields.includes(name));
     const evidence = ["target", "against", "method"].find((name) => fields.includes(name));
     if (fields.includes("model") || (block && evidence)) return "model";
-    return block ?? (fields.includes("target") || fields.includes("against") ? "target" : "method");
+    if (block) return block;
+    if (fields.includes("target") || fields.includes("against")) return "target";
+    return fields.includes("method") ? "method" : "export";
   }
 
   /** The server's answer to a request, by its number; a refusal leaves the state as it was. */

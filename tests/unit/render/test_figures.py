@@ -12,6 +12,8 @@ import attnviz
 from attnviz.backbones import VARIANTS
 from attnviz.capture import AffinityMap, Coordinate
 from attnviz.images import squash
+from attnviz.render.colors import DIVERGING
+from attnviz.render.figures import Style
 from tests.unit.capture.networks import family
 
 MECHANISMS = [model_id for model_id in VARIANTS if model_id != "resnet18t-plain"]
@@ -35,8 +37,8 @@ def test_every_record_is_drawn_as_it_is(model_id: str) -> None:
         _, attention, cam, *bars = figure.axes
         assert record.layer in attention.get_title()
         np.testing.assert_array_equal(cam.images[-1].get_array(), explanation.cam.map.numpy())
-        low, high = explanation.cam.map.min().item(), explanation.cam.map.max().item()
-        assert [label.get_text() for label in bars[-1].get_yticklabels()] == [f"{low:.3g}", f"{high:.3g}"]
+        high = explanation.cam.map.max().item()  # evidence is drawn from zero
+        assert [label.get_text() for label in bars[-1].get_yticklabels()] == ["0", f"{high:.3g}"]
         values = record.values
         if isinstance(values, AffinityMap):
             middle = tuple(n // 2 for n in values.query_grid)
@@ -66,3 +68,26 @@ def test_what_is_saved_can_be_read_back(model_id: str, tmp_path: Path) -> None:
     assert len(about["attention"]) == len(explanation.attention)
     with Image.open(folder / "figure.png") as figure:
         assert figure.size[0] > 1000
+
+
+def test_a_style_is_kept() -> None:
+    explanation = explained("resnet18t-bam")
+    logits, gate = (next(r for r in explanation.attention if r.part == part) for part in ("spatial", "combined"))
+    style = Style(colors="magma", strength=0.3, smooth=False, limits=(0.0, 1.0))
+    _, attention, *_ = explanation.figure(gate, style).axes
+    image = attention.images[-1]
+    drawn = (image.get_cmap().name, image.get_alpha(), image.get_interpolation(), image.get_clim())
+    assert drawn == ("magma", 0.3, "nearest", (0, 1))
+    _, attention, *_ = explanation.figure(logits).axes
+    most = logits.values.abs().max().item()
+    if logits.values.min() < 0:
+        assert attention.images[-1].get_clim() == pytest.approx((-most, most))
+        assert attention.images[-1].get_cmap().name == DIVERGING
+
+
+def test_a_query_is_drawn_and_named() -> None:
+    explanation = explained("resnet18t-nl")
+    record = explanation.attention[0]
+    _, attention, *_ = explanation.figure(record, Style(query=(2, 5))).axes
+    assert "query (2, 5)" in attention.get_title()
+    np.testing.assert_array_equal(attention.images[-1].get_array(), record.values.row((2, 5)).numpy())

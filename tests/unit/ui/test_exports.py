@@ -1,0 +1,103 @@
+"""What is taken away: files that open, arrays that are the tensors, code that makes them again."""
+
+import base64
+import os
+import subprocess
+import sys
+from io import BytesIO
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import attnviz
+from attnviz.errors import OptionError
+from attnviz.ui import exports
+from attnviz.ui.analysis import Analyst, View
+from attnviz.ui.examples import examples
+from attnviz.ui.state import State
+
+LAYER = "stage3.1.attention"
+
+
+@pytest.fixture(scope="module")
+def analyst() -> Analyst:
+    torch.set_num_threads(1)
+    return Analyst(examples())
+
+
+@pytest.fixture
+def view(analyst: Analyst) -> View:
+    return analyst.view(State(analyst.first.source, "resnet18t-cbam", 4, LAYER, "spatial", against=7))
+
+
+def data(view: View, kind: str, settings: object = None) -> bytes:
+    made = exports.export(view, kind, settings)
+    assert made["name"] == f"attnviz-resnet18t-cbam-{LAYER}.{kind}"
+    return base64.b64decode(made["data"])
+
+
+def test_a_picture_and_a_document(view: View) -> None:
+    with Image.open(BytesIO(data(view, "png"))) as image:
+        assert image.size[0] > 1500
+    assert data(view, "pdf").startswith(b"%PDF")
+
+
+def test_a_drawing_says_what_it_is_of(view: View, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("matplotlib.rcParams", {**__import__("matplotlib").rcParams, "svg.fonttype": "none"})
+    root = ElementTree.fromstring(data(view, "svg", {"scale": "absolute", "map": "magma", "strength": 0.5}))
+    text = " ".join(root.itertext())
+    for part in ("resnet18t-cbam", LAYER, "church against gas pump", f"attnviz {attnviz.__version__}", "torch", "208"):
+        assert part in text
+
+
+def test_the_page_s_way_of_drawing(view: View) -> None:
+    style = exports.style(view, {"map": "magma", "strength": 0.25, "smooth": False, "scale": "absolute"})
+    assert (style.colors, style.strength, style.smooth, style.limits) == ("magma", 0.25, False, (0.0, 1.0))
+    shared = exports.style(view, {"scale": "shared"}).limits
+    maps = [record.values for record in view.explanation.attention if record.part == "spatial"]
+    assert shared == (min(float(m.min()) for m in maps), max(float(m.max()) for m in maps))
+    junk = exports.style(view, {"map": "../x", "strength": "a", "smooth": 3, "scale": []})
+    assert (junk.colors, junk.strength, junk.smooth, junk.limits) == ("viridis", 0.65, True, None)
+
+
+def test_arrays(view: View) -> None:
+    arrays = np.load(BytesIO(data(view, "npz")))
+    expected = view.explanation.arrays()
+    assert set(arrays) == set(expected)
+    assert all(np.array_equal(arrays[name], expected[name]) for name in arrays)
+
+
+@pytest.mark.parametrize("number", [0, -1])
+def test_the_code_makes_the_same_arrays(analyst: Analyst, tmp_path: Path, number: int) -> None:
+    source = f"example:{list(analyst.examples)[number]}"
+    view = analyst.view(State(source, "resnet18t-cbam", 4, LAYER, "spatial", against=7, method="saliency"))
+    (tmp_path / "made.py").write_bytes(data(view, "py"))
+    root = Path(attnviz.__file__).parents[1]
+    environment = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, "made.py"], cwd=tmp_path, env=environment, check=True, capture_output=True)
+    made, expected = np.load(tmp_path / "attnviz-export" / "arrays.npz"), view.explanation.arrays()
+    assert set(made) == set(expected)
+    for name in made:
+        np.testing.assert_allclose(made[name], expected[name], atol=1e-5 * max(np.abs(expected[name]).max(), 1))
+
+
+def test_an_uploads_path_is_not_in_the_code(analyst: Analyst) -> None:
+    from gradio.utils import get_upload_folder
+
+    folder = Path(get_upload_folder()) / "x"
+    folder.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(folder / "mine.png")
+    code = exports.snippet(analyst.view(State(f"upload:{folder / 'mine.png'}", "resnet18t-se")))
+    assert "explain(backbone, 'mine.png', target=" in code
+    assert str(folder) not in code
+    compile(code, "made.py", "exec")
+
+
+@pytest.mark.parametrize("kind", ["exe", None, ["png"], "../png"])
+def test_other_kinds_are_refused(view: View, kind: object) -> None:
+    with pytest.raises(OptionError, match="does not exist"):
+        exports.export(view, kind, {})
