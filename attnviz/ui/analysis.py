@@ -19,7 +19,7 @@ from attnviz.ui.state import State
 SHOWN = 1024  # pixels on the longer side of the picture that the page shows
 KEPT, SECONDS = 32, 3600.0
 FIRST = "resnet18t-cbam"  # a map and bars at once
-_PREFERRED = ("volume", "spatial", "context", "coordinate", "affinity", "branch", "channel")
+PREFERRED = ("volume", "spatial", "context", "coordinate", "affinity", "branch", "channel")
 
 
 @dataclass(frozen=True)
@@ -155,4 +155,4 @@ def _choose(records: tuple[AttentionRecord, ...], layer: str | None, part: str |
         part = None
     block = [record for record in records if record.layer == layer]
     named = [record for record in block if part is not None and record.part == part]
-    return (named or sorted(block, key=lambda record: _PREFERRED.index(record.kind)))[0]
+    return (named or sorted(block, key=lambda record: PREFERRED.index(record.kind)))[0]

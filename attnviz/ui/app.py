@@ -8,6 +8,7 @@ import gradio as gr
 from attnviz.ui import texts
 from attnviz.ui.analysis import Analyst
 from attnviz.ui.examples import examples
+from attnviz.ui.pages.compare import Compare
 from attnviz.ui.pages.inspect import Inspect
 from attnviz.ui.theme import head, theme
 
@@ -20,8 +21,17 @@ def build(examples_folder: Path | None = None) -> gr.Blocks:
     analyst = Analyst(examples(examples_folder))
     with gr.Blocks(title=f"{texts.APP}: {texts.TAGLINE}", fill_width=True, delete_cache=(HOUR, HOUR)) as blocks:
         gr.HTML(f'<header class="av-brand"><h1>{texts.APP}</h1></header>', padding=False, apply_default_css=False)
-        with gr.Tabs(), gr.Tab(texts.TABS["inspect"], id="inspect"):
-            Inspect(analyst)
+        inspect = Inspect(analyst)
+        inspect.above()
+        with gr.Row(elem_classes="av-page"):
+            with gr.Column():
+                inspect.beside()
+            with gr.Column(), gr.Tabs():
+                with gr.Tab(texts.TABS["inspect"], id="inspect"), gr.Column():
+                    inspect.main()
+                with gr.Tab(texts.TABS["compare"], id="compare"):
+                    Compare(analyst)
+        inspect.listen()
     # A class of thirty clicks at once.
     return blocks.queue(max_size=64)
 

@@ -2,7 +2,7 @@
 
 APP = "attnviz"
 TAGLINE = "See what a network's attention does to your picture"
-TABS = {"inspect": "Inspect"}
+TABS = {"inspect": "Inspect", "compare": "Compare"}
 
 TOOLBAR = {
     "link": "Link",
@@ -257,6 +257,28 @@ MATTER_WORDS = "{label}: {was} as it is, {now} now. {rest}"
 MATTER_SAME = "The prediction stays {first}."
 MATTER_OTHER = "The prediction changes from {first} to {then}."
 MATTER_SHARE = "{share} ({low} to {high})"
+
+COMPARE = {
+    "heading": "One photo, every network",
+    "hint": "The same backbone and the same recipe; what differs is the attention.",
+    "stage": "Attention at",
+    "progress": "{done} of {of} networks",
+    "none": "no attention",
+    "cam": "Grad-CAM: {label}",
+    "table": "What is known of them",
+    "name": "Network",
+    "top1": "Top-1 on val/",
+    "params": "Parameters",
+    "macs": "Multiply-adds",
+    "latency": "A pass, here",
+    "pointing": "Grad-CAM inside the box",
+    "group": "Recipe: {group}",
+    "note": (
+        "In brackets the 95% intervals: a difference smaller than those is noise. Gates are drawn from 0 to 1, all "
+        "other maps of a kind on one scale."
+    ),
+}
+COMPARE_SHARE = "{share} ({low} to {high})"
 
 FORMULA = {"heading": "Formula", "sees": "What you see", "not": "What it does not mean", "paper": "Paper"}
 SEES = {

@@ -68,47 +68,58 @@ ASKS = ("toolbar", "photo", "models", "prediction", "rail", "attention", "eviden
 
 
 class Inspect:
-    """The page: built once, inside a ``gr.Blocks``."""
+    """The page, in parts: what stands above and beside every page, and what is its own.
+
+    Each is laid out once, inside a ``gr.Blocks``; then ``listen``.
+    """
 
     def __init__(self, analyst: Analyst) -> None:
         self._analyst = analyst
         self._first = analyst.first
-        view = analyst.view(self._first)
-        self._parts = self._layout({name: make(view) for name, make in SHOWS["source"].items()}, view)
+        self._view = analyst.view(self._first)
+        self._value = {name: make(self._view) for name, make in SHOWS["source"].items()}
+        self._parts: dict[str, gr.HTML] = {}
+
+    def above(self) -> None:
+        """The header's tools."""
+        self._parts["toolbar"] = toolbar({"link": links.write(self._view)}, names=list(links.READERS))
+
+    def beside(self) -> None:
+        """The photo, the model and the prediction."""
+        parts, value = self._parts, self._value
+        parts["photo"] = photo(value["photo"], examples=self._thumbs())
+        parts["notice"] = notice(_notice("", self._view.state, 0))
+        parts["models"] = models(value["models"], choices=payloads.model_choices(self._analyst.cards))
+        parts["prediction"] = prediction(value["prediction"])
+
+    def main(self) -> None:
+        """The maps, the network's blocks, and the chosen one's numbers."""
+        parts, value = self._parts, self._value
+        with gr.Row(elem_classes="av-maps"):
+            viewbar()
+            parts["attention"] = map_view(value["attention"], side="attention", elem_id="attention")
+            parts["cam"] = map_view(value["cam"], side="cam", elem_id="cam")
+            parts["evidence"] = evidence(value["evidence"])
+        parts["rail"] = rail(value["rail"])
+        numbers = {
+            "affinity": affinity,
+            "dependence": dependence,
+            "branches": branches,
+            "channels": channels,
+            "spread": spread,
+            "matter": matter,
+        }
+        with gr.Row(elem_classes="av-below"):
+            with gr.Column():
+                parts |= {name: made(value[name]) for name, made in numbers.items()}
+            with gr.Column():
+                parts["stepper"] = stepper(value["stepper"])
+                parts["formula"] = formula(value["formula"])
+
+    def listen(self) -> None:
+        """Answer what the components ask."""
         for name in ASKS:
             self._listen(name)
-
-    def _layout(self, value: dict[str, Any], view: View) -> dict[str, gr.HTML]:
-        parts: dict[str, gr.HTML] = {}
-        parts["toolbar"] = toolbar({"link": links.write(view)}, names=list(links.READERS))
-        with gr.Row(elem_classes="av-page"):
-            with gr.Column():
-                parts["photo"] = photo(value["photo"], examples=self._thumbs())
-                parts["notice"] = notice(_notice("", view.state, 0))
-                parts["models"] = models(value["models"], choices=payloads.model_choices(self._analyst.cards))
-                parts["prediction"] = prediction(value["prediction"])
-            with gr.Column():
-                with gr.Row(elem_classes="av-maps"):
-                    viewbar()
-                    parts["attention"] = map_view(value["attention"], side="attention", elem_id="attention")
-                    parts["cam"] = map_view(value["cam"], side="cam", elem_id="cam")
-                    parts["evidence"] = evidence(value["evidence"])
-                parts["rail"] = rail(value["rail"])
-                with gr.Row(elem_classes="av-below"):
-                    with gr.Column():
-                        for name, made in {
-                            "affinity": affinity,
-                            "dependence": dependence,
-                            "branches": branches,
-                            "channels": channels,
-                            "spread": spread,
-                        }.items():
-                            parts[name] = made(value[name])
-                        parts["matter"] = matter(value["matter"])
-                    with gr.Column():
-                        parts["stepper"] = stepper(value["stepper"])
-                        parts["formula"] = formula(value["formula"])
-        return parts
 
     def _thumbs(self) -> list[dict[str, str]]:
         return [

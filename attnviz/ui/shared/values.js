@@ -81,7 +81,7 @@ window.attnviz = (() => {
 
   /** The server's answer to a request, by its number; a refusal leaves the state as it was. */
   function settle(state, serial = flight) {
-    if (state) confirmed = state;
+    if (state) put("state", (confirmed = state));
     if (flight !== null && serial !== flight) return; // an answer that came too late
     clearTimeout(waiting);
     flight = null;

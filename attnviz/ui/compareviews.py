@@ -1,0 +1,92 @@
+"""One photo through several networks: a row each, on shared scales, and what their cards say."""
+
+import statistics
+import time
+from typing import Any
+
+from attnviz import Explanation
+from attnviz.backbones.card import ModelCard
+from attnviz.explanation import AttentionRecord
+from attnviz.ui import texts
+from attnviz.ui.analysis import PREFERRED, View
+from attnviz.ui.payloads import Payload, model_name, packed, percent, small_map, title
+
+STAGES = ("stage1", "stage2", "stage3", "stage4")
+RUNS = 3  # forward passes that are timed
+
+
+def network(view: View, stage: str) -> Payload:
+    """What one network makes of the photo: its prediction, its attention at a stage, and Grad-CAM for the class."""
+    explanation, card = view.explanation, view.card
+    index, label, probability = explanation.top(1)[0]
+    record = at_stage(explanation, stage)
+    cam = explanation.cam
+    return {
+        "id": card.id,
+        "name": model_name(card),
+        "prediction": {"index": index, "label": label, "value": probability, "percent": percent(probability)},
+        "attention": _attention(record) if record else None,
+        "cam": packed(cam.map.numpy()) if cam else None,
+        "class": card.classes[view.target],
+        "milliseconds": latency(explanation),
+    }
+
+
+def at_stage(explanation: Explanation, stage: str) -> AttentionRecord | None:
+    """The last attention of a stage, or of the stage before it that has some; of a block's parts one with a map."""
+    for name in reversed(STAGES[: STAGES.index(stage) + 1]):
+        records = [record for record in explanation.attention if record.stage == name]
+        if records:
+            block = [record for record in records if record.layer == records[-1].layer]
+            return min(block, key=lambda record: PREFERRED.index(record.kind))
+    return None
+
+
+def latency(explanation: Explanation) -> float:
+    """A forward pass on this machine, the median of three, in milliseconds."""
+    times = []
+    for _ in range(RUNS):
+        start = time.perf_counter()
+        explanation.backbone.run(explanation.input, read=False)
+        times.append(1000 * (time.perf_counter() - start))
+    return statistics.median(times)
+
+
+def _attention(record: AttentionRecord) -> Payload:
+    grid = small_map(record)
+    own = grid is not None
+    return {
+        "map": packed(grid if grid is not None else record.after.numpy()),
+        "title": title(record) if own else texts.OUTPUT_TITLE.format(mechanism=record.mechanism),
+        "role": str(record.role) if own else "output",
+        "layer": record.layer,
+    }
+
+
+def table(cards: list[ModelCard]) -> list[Payload]:
+    """What the cards say, a row a network, those of one recipe together."""
+    groups = list(dict.fromkeys(card.recipe_group for card in cards))
+    ordered = sorted(cards, key=lambda card: groups.index(card.recipe_group))
+    return [
+        {
+            "id": card.id,
+            "name": model_name(card),
+            "group": card.recipe_group,
+            "top1": {"value": card.top1, "text": _share(card.top1, card.top1_interval)},
+            "params": {"value": card.params, "text": f"{card.params / 1e6:.2f} M"},
+            "macs": {"value": card.macs, "text": f"{card.macs / 1e6:.0f} M"},
+            "pointing": _pointing(card.metrics.get("pointing")),
+        }
+        for card in ordered
+    ]
+
+
+def _pointing(measured: dict[str, Any] | None) -> Payload | None:
+    if measured is None:
+        return None
+    found = measured["grad_cam"]
+    return {"value": found["share"], "text": _share(found["share"], found["interval"])}
+
+
+def _share(share: float, interval: Any) -> str:
+    return texts.COMPARE_SHARE.format(share=percent(share), low=percent(interval[0]), high=percent(interval[1]))

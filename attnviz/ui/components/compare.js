@@ -1,0 +1,126 @@
+const av = window.attnviz;
+const words = props.words;
+const at = (selector) => element.querySelector(selector);
+const [stage, grid, progress, said] = [".stage", ".grid", ".progress", ".said"].map(at);
+const COLUMNS = ["name", "top1", "params", "macs", "latency", "pointing"];
+
+at("header h2").textContent = words.heading;
+at(".hint").textContent = words.hint;
+at(".stage-name").textContent = words.stage;
+at(".table h2").textContent = words.table;
+at(".note").textContent = words.note;
+stage.replaceChildren(...props.stages.map((name) => av.node("option", { value: name, text: name })));
+stage.value = props.stages.at(-2);
+
+let asked = null; // what the rows are of
+let seen = false; // whether the page is open
+
+/** Ask for the rows of the picture, class and stage that are chosen, where the page shows others. */
+function ask() {
+  const { source, target } = av.get("state") ?? {};
+  const wanted = JSON.stringify([source, target, stage.value]);
+  if (!seen || !source || wanted === asked) return;
+  asked = wanted;
+  grid.replaceChildren();
+  trigger("select", { source, target, stage: stage.value });
+}
+
+function show() {
+  const value = props.value;
+  if (!value) return;
+  said.hidden = !value.said;
+  said.textContent = value.said ?? "";
+  const busy = value.done < value.of;
+  progress.hidden = !busy;
+  if (busy) {
+    const text = av.fill(words.progress, value);
+    progress.style.setProperty("--share", `${(100 * value.done) / value.of}%`);
+    progress.setAttribute("aria-valuemax", value.of);
+    progress.setAttribute("aria-valuenow", value.done);
+    progress.setAttribute("aria-label", text);
+    progress.querySelector("span").textContent = text;
+  }
+  grid.replaceChildren(...value.rows.map(card));
+  draw();
+  tell(value.rows);
+}
+
+function card(row) {
+  const side = (name, caption) => av.node("figure", { class: name }, av.node("canvas", { role: "img" }), av.node("figcaption", { text: caption }));
+  return av.node("article", { class: "av-card model", "data-id": row.id },
+    av.node("h3", {}, av.node("span", { text: row.name }),
+      av.node("b", { "data-value": String(row.prediction.value), text: `${row.prediction.label} ${row.prediction.percent}` })),
+    av.node("div", { class: "pair" },
+      side("attention", row.attention ? `${row.attention.title} · ${row.attention.layer}` : words.none),
+      side("cam", av.fill(words.cam, { label: row.class }))));
+}
+
+/** The ends of every network's maps of one role, for one scale: gates from 0 to 1. */
+function ends(rows, role) {
+  if (role === "gate") return [0, 1];
+  const maps = rows.filter((row) => row.attention?.role === role).map((row) => row.attention.map);
+  return [Math.min(...maps.map(({ min }) => min)), Math.max(...maps.map(({ max }) => max))];
+}
+
+function draw() {
+  const [rows, picture] = [props.value?.rows ?? [], av.get("picture")];
+  if (!picture || !grid.clientWidth) return;
+  const high = Math.max(...rows.map((row) => row.cam?.max ?? 0));
+  [...grid.children].forEach((article, i) => {
+    const { attention, cam } = rows[i];
+    over(article.querySelector(".attention"), picture, attention?.map, attention ? ends(rows, attention.role) : [0, 1]);
+    over(article.querySelector(".cam"), picture, cam, [0, high]);
+  });
+}
+
+function over(figure, picture, packed, [low, high]) {
+  const canvas = figure.querySelector("canvas");
+  const width = canvas.clientWidth;
+  const height = Math.round((width * picture.height) / picture.width);
+  canvas.style.height = `${height}px`;
+  const pen = av.context(canvas, width, height);
+  pen.drawImage(picture.large, 0, 0, width, height);
+  Object.assign(canvas.dataset, { low, high });
+  const text = figure.querySelector("figcaption").textContent;
+  canvas.setAttribute("aria-label", `${text}, ${av.short(low)} – ${av.short(high)}`);
+  canvas.title = `${av.short(low)} – ${av.short(high)}`;
+  if (!packed) return;
+  const { map = "viridis", smooth = true, strength = 0.65 } = av.get("view") ?? {};
+  const { data, shape: [h, w] } = av.unpack(packed);
+  const [left, top, right, bottom] = picture.box;
+  const box = [left * width, top * height, (right - left) * width, (bottom - top) * height];
+  const most = Math.max(-low, high);
+  const scale = low < 0 ? { low: -most, high: most, lut: av.luts.diverging } : { low, high, lut: av.luts[map] };
+  av.overlay(pen, { data, h, w }, box, { ...scale, smooth, alpha: strength });
+}
+
+/** The table: from the cards, and the time of a pass on this machine where it is known. */
+function tell(rows = []) {
+  const times = Object.fromEntries(rows.map((row) => [row.id, row.milliseconds]));
+  const lines = [];
+  let group = null;
+  for (const row of props.table) {
+    if (row.group !== group) lines.push(av.node("tr", { class: "group" }, av.node("td", { colspan: COLUMNS.length, text: av.fill(words.group, row) })));
+    group = row.group;
+    lines.push(av.node("tr", { "data-id": row.id }, ...COLUMNS.map((name) => {
+      if (name === "name") return av.node("td", { text: row.name });
+      if (name === "latency") return av.node("td", { "data-name": name, text: times[row.id] ? `${av.short(times[row.id])} ms` : "–" });
+      return av.node("td", { "data-name": name, "data-value": String(row[name]?.value ?? ""), text: row[name]?.text ?? "–" });
+    })));
+  }
+  at("tbody").replaceChildren(...lines);
+}
+
+at("thead").replaceChildren(av.node("tr", {}, ...COLUMNS.map((name) => av.node("th", { scope: "col", text: words[name] }))));
+tell();
+stage.addEventListener("change", ask);
+new IntersectionObserver(([entry]) => {
+  seen = entry.isIntersecting;
+  document.body.dataset.tab = seen || element.clientWidth ? "compare" : "inspect";
+  ask();
+}).observe(at("header"));
+watch("value", show);
+av.follow(grid, draw);
+for (const topic of ["picture", "view"]) av.on(topic, element, draw);
+av.on("state", element, ask);
+show();

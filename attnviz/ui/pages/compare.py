@@ -1,0 +1,58 @@
+"""Compare: the photo that is open, through every network at once, each row as soon as it is ready."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import gradio as gr
+
+from attnviz.errors import AttnvizError, OptionError
+from attnviz.ui import compareviews, texts
+from attnviz.ui.analysis import Analyst
+from attnviz.ui.components.compare import compare
+from attnviz.ui.state import State
+
+
+class Compare:
+    """The page: built once, inside a ``gr.Blocks``."""
+
+    def __init__(self, analyst: Analyst) -> None:
+        self._analyst = analyst
+        self._part = compare(
+            None, stages=list(compareviews.STAGES), table=compareviews.table([*analyst.cards.values()])
+        )
+        self._part.select(
+            self._answers,
+            inputs=None,
+            outputs=[self._part],
+            concurrency_id="model",
+            concurrency_limit=1,
+            trigger_mode="always_last",
+            show_progress="hidden",
+            api_visibility="private",
+        )
+
+    def _answers(self, event: gr.EventData) -> Iterator[dict[str, Any]]:
+        """All rows that are ready, one more each time."""
+        try:
+            state, stage = asked(event._data, self._analyst.first)
+            rows: list[Any] = []
+            for number, model in enumerate(self._analyst.cards):
+                view = self._analyst.view(replace(state, model=model))
+                rows.append(compareviews.network(view, stage))
+                yield {"rows": rows, "done": number + 1, "of": len(self._analyst.cards), "source": state.source}
+        except AttnvizError as error:
+            yield {"rows": [], "said": str(error)}
+        except Exception:
+            logging.getLogger(__name__).exception("a comparison failed")
+            yield {"rows": [], "said": texts.WENT_WRONG}
+
+
+def asked(data: Any, default: State) -> tuple[State, str]:
+    """The picture, the class and the stage that a browser asks for. Raises OptionError for junk."""
+    state = State.read(data, default)
+    stage = data.get("stage")
+    if stage not in compareviews.STAGES:
+        raise OptionError(texts.BAD_REQUEST.format(what="stage"))
+    return State(source=state.source, model=default.model, target=state.target), stage
