@@ -138,7 +138,11 @@ TITLES = {
 CHANNELS = {
     "order": "in order",
     "sorted": "sorted",
-    "ordering": "Order of the bars",
+    "ends": "top and bottom",
+    "histogram": "histogram",
+    "ordering": "How the bars are laid out",
+    "bin": "Channels from {low} to {high}:",
+    "of": "of {count}",
     "reading": "Channel {channel}:",
     "rank": "rank {rank} of {count}",
     "mean": "mean of all channels",

@@ -243,6 +243,35 @@ def test_bars_for_few_and_many_channels(shows: Shows, count: int) -> None:
     assert read(page, ".av-channels .value") == values.max().item()
 
 
+@pytest.mark.parametrize("count", [16, 2048])
+def test_the_top_and_the_bottom(shows: Shows, count: int) -> None:
+    values = np.random.default_rng(3).uniform(0, 1, count).astype(np.float32)
+    about = {"layer": "a", "part": None, "title": "Gates", "caption": "", "role": "gate", "maps": False, "words": ""}
+    page = shows(lambda: channels({**about, "values": packed(values)}))
+    page.click('.av-channels [data-value="ends"]')
+    page.focus(".av-channels canvas")
+    page.keyboard.press("Home")
+    read_out = []
+    for _ in range(min(count, 20)):
+        read_out.append(int(page.locator(".av-channels .value").get_attribute("data-channel")))
+        page.keyboard.press("ArrowRight")
+    falling = np.argsort(-values, kind="stable").tolist()
+    assert read_out == (falling if count == 16 else [*falling[:10], *falling[-10:]])
+
+
+def test_a_histogram_of_channels(shows: Shows) -> None:
+    values = np.random.default_rng(4).beta(2, 5, 2048).astype(np.float32)
+    about = {"layer": "a", "part": None, "title": "Gates", "caption": "", "role": "gate", "maps": False, "words": ""}
+    page = shows(lambda: channels({**about, "values": packed(values)}))
+    page.click('.av-channels [data-value="histogram"]')
+    page.focus(".av-channels canvas")
+    page.keyboard.press("Home")
+    counts, _ = np.histogram(values, 40, (0, 1))
+    for expected in counts:
+        assert read(page, ".av-channels .value") == expected
+        page.keyboard.press("ArrowRight")
+
+
 def test_signed_bars_stand_on_zero(shows: Shows) -> None:
     about = {"layer": "a", "part": None, "title": "Logits", "caption": "", "role": "logit", "maps": False, "words": ""}
     page = shows(lambda: channels({**about, "values": packed(np.float32([-2, 1, 0]))}))
