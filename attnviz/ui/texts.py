@@ -167,6 +167,18 @@ BRANCHES = {
         "{title}: the shares of {branches} branches in {count} channels. Arrow keys move from channel to channel."
     ),
 }
+ZOOM = {
+    "heading": "Does a larger object move the shares?",
+    "zoom": "Zoom",
+    "crop": "The photo's middle, enlarged {zoom} times",
+    "plot": "How the shares of {stages} stages move over {zooms} zooms",
+    "formula": (
+        "Mean share of the largest kernel less that of the smallest, over a stage's channels (Li et al. 2019)."
+    ),
+}
+ZOOM_CAPTION = "the middle of {source}, 1 to 2 times"
+ZOOM_WORDS = "From 1 to 2 times, the larger kernel gains in {up} and loses in {down}."
+ZOOM_NONE = "no stage"
 SPREAD = {
     "label": "{title}: how many values lie where, from {low} to {high}.",
     "bin": "{count} of {all} values between {low} and {high}",

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
+import attnviz
 from attnviz.measures import query_dependence
+from attnviz.ui.zoomviews import enlarged
 from tests.browser.helpers import (
     ATTENTION,
     CAM,
@@ -213,3 +215,16 @@ def test_a_gate_on_its_own_scale_only_when_asked(page: Page) -> None:
     assert value(page, f"{ATTENTION} .low") == 0
     assert value(page, f"{ATTENTION} .high") == 1
     check_cam(page, explained(first_model(), first_example()))
+
+
+@pytest.mark.shipped("resnet18t-sk")
+def test_the_zoom(page: Page) -> None:
+    choose_model(page, "resnet18t-sk")
+    backbone = attnviz.load("resnet18t-sk")
+    original = explained("resnet18t-sk", first_example()).picture.original
+    for step, factor in ((0, 1.0), (2, 1.5), (4, 2.0)):
+        page.locator(".av-zoom input").fill(str(step))
+        seen = attnviz.explain(backbone, enlarged(original, factor))
+        for stage in ("stage1", "stage4"):
+            moves = [r.values[1].mean() - r.values[0].mean() for r in seen.attention if r.stage == stage]
+            assert value(page, f'.av-zoom [data-name="{stage}"]') == same(float(np.mean(moves)))

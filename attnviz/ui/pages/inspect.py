@@ -11,7 +11,7 @@ import gradio as gr
 
 from attnviz.attribution import Attribution
 from attnviz.errors import AttnvizError
-from attnviz.ui import blockviews, exports, links, matterviews, payloads, stepviews, texts
+from attnviz.ui import blockviews, exports, links, matterviews, payloads, stepviews, texts, zoomviews
 from attnviz.ui.analysis import Analyst, View, shown
 from attnviz.ui.components.affinity import affinity
 from attnviz.ui.components.branches import branches
@@ -30,6 +30,7 @@ from attnviz.ui.components.spread import spread
 from attnviz.ui.components.stepper import stepper
 from attnviz.ui.components.toolbar import toolbar
 from attnviz.ui.components.viewbar import viewbar
+from attnviz.ui.components.zoom import zoom
 from attnviz.ui.state import State, change, linked, serial
 
 Make = Callable[[View], Any]
@@ -41,6 +42,7 @@ BLOCK: dict[str, Make] = {
     "channels": blockviews.channels,
     "spread": blockviews.spread,
     "branches": blockviews.branches,
+    "zoom": zoomviews.zoom,
     "affinity": blockviews.affinity,
     "dependence": blockviews.dependence,
     "stepper": stepviews.stepper,
@@ -105,6 +107,7 @@ class Inspect:
             "affinity": affinity,
             "dependence": dependence,
             "branches": branches,
+            "zoom": zoom,
             "channels": channels,
             "spread": spread,
             "matter": matter,
