@@ -2,7 +2,7 @@ const av = window.attnviz;
 const words = props.words;
 const at = (selector) => element.querySelector(selector);
 const [card, range, crop, plot] = ["section", "input", ".crop", ".plot"].map(at);
-const [LEFT, TOP, BOTTOM, HEIGHT] = [40, 8, 20, 190];
+const [LEFT, TOP, BOTTOM, HEIGHT] = [50, 8, 20, 190];
 
 at("h2").textContent = words.heading;
 at(".name").textContent = words.zoom;
