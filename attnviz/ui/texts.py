@@ -167,6 +167,15 @@ BRANCHES = {
         "{title}: the shares of {branches} branches in {count} channels. Arrow keys move from channel to channel."
     ),
 }
+SIDES = {
+    "heading": "Part by part, and together",
+    "before": "What goes in: mean of |x|",
+    "after": "What comes out, same scale",
+    "ratio": "Out against in",
+    "last_branch": "SK: share of the largest kernel",
+    "non_local": "{model}, same stage: mean over its queries",
+    "note": "Gates from 0 to 1. Out against in is what all parts do together, place by place (mean over channels).",
+}
 ZOOM = {
     "heading": "Does a larger object move the shares?",
     "zoom": "Zoom",

@@ -11,7 +11,7 @@ import gradio as gr
 
 from attnviz.attribution import Attribution
 from attnviz.errors import AttnvizError
-from attnviz.ui import blockviews, exports, links, matterviews, payloads, stepviews, texts, zoomviews
+from attnviz.ui import blockviews, exports, links, matterviews, payloads, sideviews, stepviews, texts, zoomviews
 from attnviz.ui.analysis import Analyst, View, shown
 from attnviz.ui.components.affinity import affinity
 from attnviz.ui.components.branches import branches
@@ -26,6 +26,7 @@ from attnviz.ui.components.notice import notice
 from attnviz.ui.components.photo import photo
 from attnviz.ui.components.prediction import prediction
 from attnviz.ui.components.rail import rail
+from attnviz.ui.components.sides import sides
 from attnviz.ui.components.spread import spread
 from attnviz.ui.components.stepper import stepper
 from attnviz.ui.components.toolbar import toolbar
@@ -43,6 +44,7 @@ BLOCK: dict[str, Make] = {
     "spread": blockviews.spread,
     "branches": blockviews.branches,
     "zoom": zoomviews.zoom,
+    "sides": sideviews.sides,
     "affinity": blockviews.affinity,
     "dependence": blockviews.dependence,
     "stepper": stepviews.stepper,
@@ -110,6 +112,7 @@ class Inspect:
             "zoom": zoom,
             "channels": channels,
             "spread": spread,
+            "sides": sides,
             "matter": matter,
         }
         with gr.Row(elem_classes="av-below"):

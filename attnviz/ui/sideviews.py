@@ -1,0 +1,69 @@
+"""A block's parts side by side, and what they do together: what goes in, what comes out, and their ratio."""
+
+from typing import Any
+
+import numpy as np
+
+from attnviz import catalogue, explain, load
+from attnviz.capture import AffinityMap
+from attnviz.explanation import AttentionRecord
+from attnviz.ui import texts
+from attnviz.ui.analysis import View
+from attnviz.ui.payloads import Array, Payload, model_name, packed, small_map, title
+
+NON_LOCAL = "Non-Local"
+
+
+def sides(view: View) -> Payload | None:
+    """The chosen block's figures; None for a network without attention."""
+    record = view.record
+    if record is None:
+        return None
+    before, after = record.before.numpy(), record.after.numpy()
+    figures = [_part(part) for part in view.block if part.kind != "affinity"]
+    if record.mechanism == "GC":
+        figures += _non_local(view, record)
+    ends = [min(float(before.min()), float(after.min())), max(float(before.max()), float(after.max()))]
+    figures += [
+        _map("before", texts.SIDES["before"], before, ends),
+        _map("after", texts.SIDES["after"], after, ends),
+    ]
+    if before.shape == after.shape:
+        figures.append(_map("ratio", texts.SIDES["ratio"], ratio(before, after)))
+    return {"caption": record.layer, "figures": figures}
+
+
+def ratio(before: Array, after: Array) -> Array:
+    """How much stronger a place is after the block than before it; 0 where nothing came in."""
+    return np.divide(after, before, out=np.zeros_like(after), where=before > 0)
+
+
+def _part(record: AttentionRecord) -> Payload:
+    grid = small_map(record)
+    if grid is not None:
+        ends = [0.0, 1.0] if record.role == "gate" else None
+        return _map(record.part or "attention", title(record), grid, ends)
+    values: Any = record.values
+    bars = values.numpy() if record.kind == "channel" else values.numpy()[-1]
+    named = title(record) if record.kind == "channel" else texts.SIDES["last_branch"]
+    return {"name": record.part or "attention", "kind": "bars", "title": named, "values": packed(np.sort(bars)[::-1])}
+
+
+def _map(name: str, text: str, grid: Array, ends: list[float] | None = None) -> Payload:
+    low, high = ends or [float(grid.min()), float(grid.max())]
+    return {"name": name, "kind": "map", "title": text, "values": packed(grid), "low": low, "high": high}
+
+
+def _non_local(view: View, record: AttentionRecord) -> list[Payload]:
+    """What the Non-Local network reads of this photo at the same stage, in the mean over its queries."""
+    card = next((card for card in catalogue() if card.mechanism == NON_LOCAL), None)
+    if card is None:
+        return []
+    other = explain(load(card.id), view.explanation.input)
+    stage = [each for each in other.attention if each.stage == record.stage]
+    if not stage:
+        return []
+    values = stage[-1].values
+    assert isinstance(values, AffinityMap)
+    mean = values.matrix().mean(0).view(values.key_grid).numpy()
+    return [_map("non_local", texts.SIDES["non_local"].format(model=model_name(card)), mean)]
