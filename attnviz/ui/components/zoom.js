@@ -33,7 +33,7 @@ function read() {
   at("output").textContent = `${zooms[current].toFixed(2)} ×`;
   range.setAttribute("aria-valuetext", `${zooms[current]}`);
   at("dl").replaceChildren(...stages.map(({ name, values }, i) => {
-    const line = av.node("div", {}, av.node("i"), av.node("dt", { text: name }),
+    const line = av.node("div", {}, av.node("dt", {}, av.node("i"), name),
       av.node("dd", { "data-name": name, "data-value": String(values[current]), text: av.short(values[current]) }));
     line.style.setProperty("--color", color(i, stages.length));
     return line;
