@@ -21,6 +21,7 @@ lint: $(VENV)/.dev
 
 benchmark: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.one_pass
+	$(BIN)/python -m benchmarks.page
 
 screenshots: $(VENV)/.dev
 	$(BIN)/python -m tests.browser.screenshots
