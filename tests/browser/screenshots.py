@@ -39,6 +39,10 @@ def main() -> None:
                 for theme in ("light", "dark"):
                     visit(page, address, theme)
                     shoot(page, f"inspect-{width}-{theme}")
+                    page.get_by_role("tab", name="Compare").click()
+                    page.wait_for_selector(".av-compare .progress[hidden]", state="attached")
+                    page.wait_for_timeout(500)
+                    shoot(page, f"compare-{width}-{theme}")
             page.set_viewport_size({"width": 1280, "height": 800})
             for number, card in enumerate(attnviz.catalogue()):
                 visit(page, address, ("light", "dark")[number % 2])
