@@ -10,7 +10,7 @@ import typer
 from attnviz.backbones import VARIANTS
 from attnviz.errors import AttnvizError, ModelError
 from attnviz.training import data as training_data
-from attnviz.training.cards import INPUT_SIZE, by_size, finish, measured, rewrite
+from attnviz.training.cards import INPUT_SIZE, blank, by_size, finish, measured, rewrite
 from attnviz.training.examples import choose
 from attnviz.training.loop import train as train_one
 from attnviz.training.recipe import Recipe
@@ -63,11 +63,15 @@ def evaluate(ids: Ids = None, data: Data = Path("data"), runs: Runs = Path("runs
 
 
 @app.command()
-def cards(ids: Ids = None, data: Data = Path("data"), runs: Runs = Path("runs"), input_size: int = INPUT_SIZE) -> None:
-    """Write means and cards anew from the weights, at an input size."""
-    wanted, folder = known(ids), assets() / "weights"
-    for card in embedded_cards():
-        if card.id in wanted:
+def cards(
+    ids: Ids = None, data: Data = Path("data"), runs: Runs = Path("runs"), input_size: int = INPUT_SIZE, seed: int = 1
+) -> None:
+    """Write means and cards anew from the weights, at an input size; for weights without a card, the first."""
+    folder = assets() / "weights"
+    written = {card.id: card for card in embedded_cards()}
+    for model_id in known(ids):
+        if (folder / f"{model_id}.safetensors").exists():
+            card = written.get(model_id) or blank(model_id, Recipe(), seed, folder)
             typer.echo(table([rewrite(replace(card, input_size=input_size), data, runs / "cache", folder)]))
 
 

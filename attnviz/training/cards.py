@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from attnviz.backbones import VARIANTS
+from attnviz.backbones import VARIANTS, build
 from attnviz.backbones.card import ModelCard
 from attnviz.training import evaluation
 from attnviz.training.data import CLASSES, MEAN, STD, load_split
@@ -23,15 +23,20 @@ def finish(
 ) -> ModelCard:
     """Write a trained network's weights, means and card; everything is measured on the written weights."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = save_weights(folder, model_id, model.state_dict())
+    save_weights(folder, model_id, model.state_dict())
+    return rewrite(blank(model_id, recipe, seed, folder), data, cache, folder)
+
+
+def blank(model_id: str, recipe: Recipe, seed: int, folder: Path) -> ModelCard:
+    """The card of written weights before anything is measured."""
     mechanism = VARIANTS[model_id].mechanism
-    card = ModelCard(
+    return ModelCard(
         id=model_id,
         mechanism=mechanism.label if mechanism else None,
         source="trained by attnviz",
-        params=sum(p.numel() for p in model.parameters()),
+        params=sum(p.numel() for p in build(model_id).parameters()),
         macs=0,
-        size_bytes=path.stat().st_size,
+        size_bytes=(folder / f"{model_id}.safetensors").stat().st_size,
         input_size=INPUT_SIZE,
         top1=0.0,
         top1_interval=(0.0, 0.0),
@@ -43,7 +48,6 @@ def finish(
         std=STD,
         recipe={**recipe.as_dict(), "epochs": recipe.epochs, "seed": seed, "options": VARIANTS[model_id].options},
     )
-    return rewrite(card, data, cache, folder)
 
 
 def rewrite(card: ModelCard, data: Path, cache: Path, folder: Path) -> ModelCard:
