@@ -19,6 +19,7 @@ CHANGES = (
     "against",
     "method",
     "link",
+    "export",
 )
 HOWS = ("off", "frozen", "uniform", "shuffled")
 SCOPES = ("block", "all")
