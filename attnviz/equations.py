@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from attnviz.errors import OptionError
-from attnviz.explanation import Explanation
+from attnviz.explanation import Explanation, Inside
 
 PLACEHOLDER = re.compile(r"<([a-z0-9 ]+?)(?:\.(\d+))?>")
 
@@ -54,7 +54,19 @@ def equations(
     Raises:
         OptionError: in one line, for a block, channel or position that is not there.
     """
-    x, output = explanation.features(layer, call)
+    return numbers(explanation, layer, explanation.inside(layer, call), channel, position, show)
+
+
+def numbers(
+    explanation: Explanation,
+    layer: str,
+    inside: Inside,
+    channel: int,
+    position: tuple[int, int],
+    show: Callable[[float], str] = latex,
+) -> dict[str, str]:
+    """``equations`` of a run that is at hand."""
+    x, output, steps = inside.input, inside.output, inside.steps
     block = explanation.backbone.blocks[layer]
     if output.dim() != 3:
         raise OptionError(f"{layer} works on no picture's grid, so its formula has no row and column")
@@ -62,7 +74,6 @@ def equations(
     if not (0 <= channel < count and 0 <= position[0] < rows and 0 <= position[1] < columns):
         raise OptionError(f"{layer} has {count} channels on {rows}x{columns} positions, not {channel} at {position}")
     place = Place(channel, *position, columns)
-    steps = explanation.steps(layer, call)
     values = {"x": at(x, "cij", place)} if x.shape == output.shape else {}
     for step in steps:
         axes = block.axes_of(step.name, tuple(step.value.shape))

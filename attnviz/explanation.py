@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -46,6 +46,22 @@ class AttentionRecord:
     values: Value
     before: Tensor
     after: Tensor
+
+    @property
+    def tensor(self) -> Tensor:
+        """The values, where they are one tensor. Raises OptionError for strips and affinities."""
+        if not isinstance(self.values, Tensor):
+            raise OptionError(f"{self.layer} has {self.kind} attention, which is no single tensor")
+        return self.values
+
+
+@dataclass(frozen=True, eq=False)
+class Inside:
+    """One run of a block: its input and output, (C, *grid) each, and its steps; float32, CPU, without a batch axis."""
+
+    input: Tensor
+    output: Tensor
+    steps: tuple[Step, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,9 +139,17 @@ class Explanation:
     def steps(self, layer: str, call: int = 0) -> tuple[Step, ...]:
         """A block's formula with this picture's numbers, without a batch axis, edits included."""
         block_input = self._flow(layer, call).input
-        size = tuple(self.input.shape[2:])
-        steps: tuple[Step, ...] = self.backbone.steps(layer, block_input, self.edits, size, call)  # type: ignore[arg-type]
-        return tuple(Step(step.name, step.formula, step.value[0].float().cpu()) for step in steps)
+        assert block_input is not None
+        return self._steps(layer, call, block_input)
+
+    @torch.inference_mode(False)
+    def inside(self, layer: str, call: int = 0) -> Inside:
+        """``features`` and ``steps`` of a block together, from one recomputed pass."""
+        flow = self._flow(layer, call)
+        assert flow.input is not None
+        assert flow.output is not None
+        steps = self._steps(layer, call, flow.input)
+        return Inside(flow.input[0].float().cpu(), flow.output[0].float().cpu(), steps)
 
     def figure(self, record: AttentionRecord | None = None, style: Any = None) -> Any:
         """A matplotlib Figure: the picture, one record (the last by default) and Grad-CAM.
@@ -142,7 +166,7 @@ class Explanation:
         """Write ``arrays.npz``, ``explanation.json`` and ``figure.png`` into a folder; returns it."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(folder / "arrays.npz", **self.arrays())  # type: ignore[arg-type]
+        self.write_arrays(folder / "arrays.npz")
         about = {
             "model": self.backbone.card.id if self.backbone.card else type(self.backbone.model).__name__,
             "target": self.target,
@@ -177,6 +201,14 @@ class Explanation:
         if self.cam is not None:
             arrays["cam"] = self.cam.signed.numpy()
         return arrays
+
+    def write_arrays(self, file: Path | BinaryIO) -> None:
+        """``arrays`` as a compressed NPZ."""
+        np.savez_compressed(file, **self.arrays())  # type: ignore[arg-type]
+
+    def _steps(self, layer: str, call: int, block_input: Tensor) -> tuple[Step, ...]:
+        steps = self.backbone.steps(layer, block_input, self.edits, tuple(self.input.shape[2:]), call)
+        return tuple(Step(step.name, step.formula, step.value[0].float().cpu()) for step in steps)
 
     def _flow(self, layer: str, call: int) -> Flow:
         if layer not in self.backbone.blocks:

@@ -48,10 +48,10 @@ class QueryDependence:
 
 def query_dependence(explanation: Explanation, layer: str, call: int = 0) -> QueryDependence:
     """The query dependence of a Non-Local block for this picture. Raises OptionError for another block."""
-    steps = {step.name: step.value for step in explanation.steps(layer, call)}
+    inside = explanation.inside(layer, call)
     if not any(part.kind is Kind.AFFINITY for part in explanation.backbone.blocks[layer].parts):
         raise OptionError(f"{layer} has no queries: only a Non-Local block's attention depends on them")
-    features = explanation.features(layer, call)[0]
+    steps = {step.name: step.value for step in inside.steps}
     return QueryDependence(
-        dispersion(features.flatten(1).T), dispersion(steps["affinity"]), dispersion(steps["project"].flatten(1).T)
+        dispersion(inside.input.flatten(1).T), dispersion(steps["affinity"]), dispersion(steps["project"].flatten(1).T)
     )

@@ -83,7 +83,7 @@ def spread(view: View) -> Payload | None:
     record = view.record
     if record is None or record.kind not in ("spatial", "context", "volume"):
         return None
-    values = np.asarray(record.values.numpy()).ravel()  # type: ignore[union-attr]
+    values = np.asarray(record.tensor.numpy()).ravel()
     gate = record.role == "gate"
     low, high = (0.0, 1.0) if gate else (float(values.min()), float(values.max()))
     counts, _ = np.histogram(values, BINS, (low, high if high > low else low + 1))
@@ -108,7 +108,7 @@ def _spread_words(values: Array, record: AttentionRecord) -> str:
     if record.role != "distribution":
         return texts.SPREAD_SIGNED.format(positive=percent((values > 0).mean()))
     strongest = np.sort(values)[::-1][: max(1, round(len(values) / 10))]
-    even = entropy(record.values.flatten())  # type: ignore[union-attr]
+    even = entropy(record.tensor.flatten())
     return texts.SPREAD_SHARE.format(entropy=percent(even), top=percent(strongest.sum()))
 
 
@@ -117,7 +117,7 @@ def branches(view: View) -> Payload | None:
     record = view.record
     if record is None or record.kind != "branch":
         return None
-    values = record.values.numpy()  # type: ignore[union-attr]
+    values = record.tensor.numpy()
     names = []
     for m in range(len(values)):
         window = texts.BRANCHES["window"].format(size=3 + 2 * m) if record.mechanism == "SK" else None
@@ -137,9 +137,7 @@ def affinity(view: View) -> Payload | None:
     if record is None or not isinstance(record.values, AffinityMap):
         return None
     values = record.values
-    query = view.state.query or start(view, values.query_grid)
-    if len(query) != len(values.query_grid) or any(i >= n for i, n in zip(query, values.query_grid, strict=True)):
-        raise OptionError(texts.BAD_REQUEST.format(what="query"))
+    query = position(view, values.query_grid)
     return {
         "layer": record.layer,
         "role": str(record.role),
@@ -167,8 +165,16 @@ def dependence(view: View) -> Payload | None:
     }
 
 
-def start(view: View, grid: tuple[int, ...]) -> tuple[int, ...]:
-    """The place that a page starts from: where Grad-CAM is strongest."""
+def position(view: View, grid: tuple[int, ...]) -> tuple[int, int]:
+    """The chosen place on a block's grid, or where Grad-CAM is strongest."""
+    rows, columns = grid
+    row, column = view.state.query or _start(view, grid)
+    if row >= rows or column >= columns:
+        raise OptionError(texts.BAD_REQUEST.format(what="query"))
+    return row, column
+
+
+def _start(view: View, grid: tuple[int, ...]) -> tuple[int, ...]:
     if view.explanation.cam is None:
         return tuple(n // 2 for n in grid)
     signed = view.explanation.cam.signed.numpy()

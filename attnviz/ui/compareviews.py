@@ -9,7 +9,7 @@ from attnviz.backbones.card import ModelCard
 from attnviz.explanation import AttentionRecord
 from attnviz.ui import texts
 from attnviz.ui.analysis import PREFERRED, View
-from attnviz.ui.payloads import Payload, model_name, packed, percent, small_map, title
+from attnviz.ui.payloads import Payload, model_name, packed, percent, small_map, title, with_interval
 
 STAGES = ("stage1", "stage2", "stage3", "stage4")
 RUNS = 3  # forward passes that are timed
@@ -72,7 +72,7 @@ def table(cards: list[ModelCard]) -> list[Payload]:
             "id": card.id,
             "name": model_name(card),
             "group": card.recipe_group,
-            "top1": {"value": card.top1, "text": _share(card.top1, card.top1_interval)},
+            "top1": {"value": card.top1, "text": with_interval(card.top1, card.top1_interval)},
             "params": {"value": card.params, "text": f"{card.params / 1e6:.2f} M"},
             "macs": {"value": card.macs, "text": f"{card.macs / 1e6:.0f} M"},
             "pointing": _pointing(card.metrics.get("pointing")),
@@ -85,8 +85,4 @@ def _pointing(measured: dict[str, Any] | None) -> Payload | None:
     if measured is None:
         return None
     found = measured["grad_cam"]
-    return {"value": found["share"], "text": _share(found["share"], found["interval"])}
-
-
-def _share(share: float, interval: Any) -> str:
-    return texts.COMPARE_SHARE.format(share=percent(share), low=percent(interval[0]), high=percent(interval[1]))
+    return {"value": found["share"], "text": with_interval(found["share"], found["interval"])}

@@ -5,16 +5,14 @@ from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 
-import numpy as np
-
 from attnviz import __version__
 from attnviz.errors import OptionError
 from attnviz.render.colors import SEQUENTIAL
 from attnviz.render.figures import Style
 from attnviz.ui import texts
 from attnviz.ui.analysis import View
+from attnviz.ui.blockviews import position
 from attnviz.ui.payloads import Payload, shared
-from attnviz.ui.stepviews import position
 
 SNIPPET = '''"""Made by attnviz {version}: the arrays that the page showed, again."""
 
@@ -71,7 +69,7 @@ def _figure(kind: str) -> Callable[[View, dict[str, Any]], bytes]:
 
 def _arrays(view: View, _: dict[str, Any]) -> bytes:
     file = BytesIO()
-    np.savez_compressed(file, **view.explanation.arrays())  # type: ignore[arg-type]
+    view.explanation.write_arrays(file)
     return file.getvalue()
 
 

@@ -4,7 +4,7 @@ from attnviz import Edit, Explanation, explain
 from attnviz.errors import EditError
 from attnviz.ui import texts
 from attnviz.ui.analysis import View
-from attnviz.ui.payloads import Payload, packed, percent
+from attnviz.ui.payloads import Payload, packed, percent, with_interval
 
 TOP = 5
 
@@ -65,9 +65,7 @@ def _validation(view: View) -> list[Payload]:
             "name": name,
             "label": label,
             "value": entry["share"],
-            "text": texts.MATTER_SHARE.format(
-                share=percent(entry["share"]), low=percent(entry["interval"][0]), high=percent(entry["interval"][1])
-            ),
+            "text": with_interval(entry["share"], entry["interval"]),
         }
         for label, name, entry in found
     ]

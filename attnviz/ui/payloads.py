@@ -1,6 +1,7 @@
 """From an explanation to what components take: small, JSON-able, numbers as they are in the tensors."""
 
 import base64
+from collections.abc import Sequence
 from io import BytesIO
 from math import gcd
 from typing import Any, SupportsFloat
@@ -51,6 +52,11 @@ def percent(share: SupportsFloat) -> str:
     if 99.9 < value < 100:
         return "over 99.9%"
     return f"{value:.1f}%"
+
+
+def with_interval(share: SupportsFloat, interval: Sequence[float]) -> str:
+    """A share with its 95% interval."""
+    return texts.SHARE_INTERVAL.format(share=percent(share), low=percent(interval[0]), high=percent(interval[1]))
 
 
 def picture(view: View) -> Payload:

@@ -1,7 +1,5 @@
 """A block's parts side by side, and what they do together: what goes in, what comes out, and their ratio."""
 
-from typing import Any
-
 import numpy as np
 
 from attnviz import catalogue, explain, load
@@ -43,8 +41,8 @@ def _part(record: AttentionRecord) -> Payload:
     if grid is not None:
         ends = [0.0, 1.0] if record.role == "gate" else None
         return _map(record.part or "attention", title(record), grid, ends)
-    values: Any = record.values
-    bars = values.numpy() if record.kind == "channel" else values.numpy()[-1]
+    values = record.tensor.numpy()
+    bars = values if record.kind == "channel" else values[-1]
     named = title(record) if record.kind == "channel" else texts.SIDES["last_branch"]
     return {"name": record.part or "attention", "kind": "bars", "title": named, "values": packed(np.sort(bars)[::-1])}
 

@@ -1,10 +1,10 @@
 """The chosen block step by step: each step's formula, its numbers at one channel and place, and its tensor."""
 
-from attnviz.equations import Place, equations
+from attnviz.equations import Place, numbers
 from attnviz.errors import OptionError
 from attnviz.ui import texts
 from attnviz.ui.analysis import View
-from attnviz.ui.blockviews import barred, mathml, per_channel, start
+from attnviz.ui.blockviews import barred, mathml, per_channel, position
 from attnviz.ui.payloads import Array, Payload, packed
 
 INPUT = r"x \in \mathbb{R}^{C \times H \times W}"
@@ -16,14 +16,15 @@ def stepper(view: View) -> Payload | None:
     if record is None:
         return None
     explanation, layer = view.explanation, record.layer
-    x, output = explanation.features(layer, record.call)
+    inside = explanation.inside(layer, record.call)
+    x, output = inside.input, inside.output
     block = explanation.backbone.blocks[layer]
     channel, at = _channel(view, len(output)), position(view, tuple(output.shape[1:]))
     place = Place(channel, *at, output.shape[2])
-    live = equations(explanation, layer, channel, at, record.call)
+    live = numbers(explanation, layer, inside, channel, at)
     first = _drawing("cij", x.numpy(), place)
     steps = [{"name": texts.STEP_INPUT, "formula": mathml(INPUT)[0], "live": None, **first}]
-    for step in explanation.steps(layer, record.call):
+    for step in inside.steps:
         text = live.get(step.name)
         steps.append(
             {
@@ -53,15 +54,6 @@ def _channel(view: View, count: int) -> int:
     if view.state.channel >= count:
         raise OptionError(texts.BAD_REQUEST.format(what="channel"))
     return view.state.channel
-
-
-def position(view: View, grid: tuple[int, ...]) -> tuple[int, int]:
-    """The chosen place on a block's grid, or where Grad-CAM is strongest."""
-    rows, columns = grid
-    row, column = view.state.query or start(view, grid)
-    if row >= rows or column >= columns:
-        raise OptionError(texts.BAD_REQUEST.format(what="query"))
-    return row, column
 
 
 def _drawing(axes: str, value: Array, place: Place) -> Payload:

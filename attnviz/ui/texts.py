@@ -49,6 +49,7 @@ CERTAINTY = (
     "{known} of the ten classes get no more certainty than this one ({percent}); "
     "{other} of other things get at least as much: the network has to choose one of ten."
 )
+SHARE_INTERVAL = "{share} ({low} to {high})"
 SHARE_MANY = "More than 99 in 100 photos"
 SHARE_FEW = "Fewer than 1 in 100 photos"
 SHARE = "About {part} in {whole} photos"
@@ -281,7 +282,6 @@ MATTER_ALL = "all blocks at once"
 MATTER_WORDS = "{label}: {was} as it is, {now} now. {rest}"
 MATTER_SAME = "The prediction stays {first}."
 MATTER_OTHER = "The prediction changes from {first} to {then}."
-MATTER_SHARE = "{share} ({low} to {high})"
 
 COMPARE = {
     "heading": "One photo, every network",
@@ -303,7 +303,6 @@ COMPARE = {
         "other maps of a kind on one scale."
     ),
 }
-COMPARE_SHARE = "{share} ({low} to {high})"
 
 FORMULA = {"heading": "Formula", "sees": "What you see", "not": "What it does not mean", "paper": "Paper"}
 SEES = {

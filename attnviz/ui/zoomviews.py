@@ -26,7 +26,7 @@ def zoom(view: View) -> Payload | None:
         found: dict[str, list[float]] = {}
         seen = explain(view.explanation.backbone, enlarged(picture.original, factor), view.target)
         for each in seen.attention:
-            values: Any = each.values
+            values = each.tensor
             found.setdefault(each.stage, []).append(float(values[-1].mean() - values[0].mean()))
         for stage, moves in found.items():
             stages.setdefault(stage, []).append(float(np.mean(moves)))

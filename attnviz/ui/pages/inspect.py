@@ -43,7 +43,6 @@ BLOCK: dict[str, Make] = {
     "channels": blockviews.channels,
     "spread": blockviews.spread,
     "branches": blockviews.branches,
-    "zoom": zoomviews.zoom,
     "sides": sideviews.sides,
     "affinity": blockviews.affinity,
     "dependence": blockviews.dependence,
@@ -53,7 +52,7 @@ BLOCK: dict[str, Make] = {
 MATTER: dict[str, Make] = {"matter": matterviews.matter}
 EVIDENCE: dict[str, Make] = {"evidence": payloads.evidence, "cam": payloads.cam}
 CLASS: dict[str, Make] = {"prediction": payloads.prediction, **EVIDENCE, **MATTER}
-MODEL: dict[str, Make] = {"models": lambda view: view.state.model, **CLASS, **BLOCK}
+MODEL: dict[str, Make] = {"models": lambda view: view.state.model, "zoom": zoomviews.zoom, **CLASS, **BLOCK}
 SHOWS: dict[str, dict[str, Make]] = {
     "source": {"photo": payloads.picture, **MODEL},
     "model": MODEL,
