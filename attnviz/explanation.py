@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
@@ -202,9 +203,9 @@ class Explanation:
             arrays["cam"] = self.cam.signed.numpy()
         return arrays
 
-    def write_arrays(self, file: Path | BinaryIO) -> None:
-        """``arrays`` as a compressed NPZ."""
-        np.savez_compressed(file, **self.arrays())  # type: ignore[arg-type]
+    def write_arrays(self, file: str | Path | BinaryIO, **more: NDArray[Any]) -> None:
+        """``arrays``, and ``more`` by their names, as a compressed NPZ."""
+        np.savez_compressed(file, **self.arrays(), **more)  # type: ignore[arg-type]
 
     def _steps(self, layer: str, call: int, block_input: Tensor) -> tuple[Step, ...]:
         steps = self.backbone.steps(layer, block_input, self.edits, tuple(self.input.shape[2:]), call)

@@ -32,53 +32,79 @@ class Style:
     """
 
     colors: str = "viridis"
-    strength: float = 0.6
+    strength: float = 0.65
     smooth: bool = True
     limits: tuple[float, float] | None = None
     query: tuple[int, ...] | None = None
 
 
-def overview(explanation: "Explanation", record: "AttentionRecord | None", style: Style | None = None) -> Figure:
-    """The picture, one record in its own form, and Grad-CAM, side by side, with what they are of."""
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """What maps lie on: a picture's pixels, (H, W, 3), and the (left, top, right, bottom) that the network saw."""
+
+    pixels: Array
+    box: tuple[float, float, float, float]
+
+
+def overview(
+    explanation: "Explanation",
+    record: "AttentionRecord | None",
+    style: Style | None = None,
+    evidence: tuple[str, Array] | None = None,
+) -> Figure:
+    """The picture, one record in its own form, and the evidence, side by side, with what they are of.
+
+    ``evidence``: a title and a map over the picture, in Grad-CAM's place.
+    """
     style = style or Style()
     figure = Figure(figsize=(13, 4.6), layout="constrained")
     figure.supxlabel(_origin(explanation), fontsize=8, color="0.4")
     photo, attention, cam = figure.subplots(1, 3)
-    seen = _seen(explanation)
-    photo.imshow(seen, aspect="auto")
+    ground = _ground(explanation)
+    photo.imshow(ground.pixels, aspect="auto")
     photo.set_title(_prediction(explanation))
     if record is None:
         attention.text(0.5, 0.5, "no attention in this network", ha="center")
         attention.set_axis_off()
     else:
-        draw_record(attention, record, seen, style)
-    if explanation.cam is None:
-        cam.text(0.5, 0.5, explanation.cam_reason, ha="center", wrap=True)
-        cam.set_axis_off()
+        draw_record(attention, record, ground, style)
+    if evidence is not None:
+        title, grid = evidence
+        overlay(cam, grid, ground, f"{title}: {_target(explanation)}\nthe network's input", replace(style, limits=None))
     else:
-        target = f"Grad-CAM: {_target(explanation)}" + ("" if explanation.cam.positive else " (no positive evidence)")
-        evidence = replace(style, limits=(0.0, float(explanation.cam.map.max())))
-        overlay(cam, explanation.cam.map.numpy(), seen, f"{target}\n{explanation.cam.layer}", evidence)
+        _draw_cam(cam, explanation, ground, style)
     photo.set_axis_off()
-    _same_shape((photo, cam), seen)
+    _same_shape((photo, cam), ground)
     return figure
 
 
-def draw_record(axes: Axes, record: "AttentionRecord", seen: Array, style: Style) -> None:
+def _draw_cam(axes: Axes, explanation: "Explanation", ground: Ground, style: Style) -> None:
+    found = explanation.cam
+    if found is None:
+        axes.text(0.5, 0.5, explanation.cam_reason or "no Grad-CAM", ha="center", wrap=True)
+        axes.set_axis_off()
+        return
+    title = f"Grad-CAM: {_target(explanation)}" + ("" if found.positive else " (no positive evidence)")
+    limits = (0.0, float(found.map.max()))
+    overlay(axes, found.map.numpy(), ground, f"{title}\n{found.layer}", replace(style, limits=limits))
+
+
+def draw_record(axes: Axes, record: "AttentionRecord", ground: Ground, style: Style) -> None:
     """A record as its kind is best seen: bars for channels and branches, a map over the picture for the rest."""
     where = record.layer + (f", {record.part}" if record.part else "")
     title = f"{record.mechanism} {record.role}\n{where}"
     values = record.values
     if isinstance(values, AffinityMap):
         query = style.query or tuple(n // 2 for n in values.query_grid)
-        overlay(axes, values.row(query).numpy(), seen, f"{title}, query {query}", style)
-        height, width = seen.shape[:2]
+        overlay(axes, values.row(query).numpy(), ground, f"{title}, query {query}", style)
+        left, top, right, bottom = ground.box
         rows, columns = values.query_grid[-2:]
-        x, y = (query[-1] + 0.5) * width / columns, (query[-2] + 0.5) * height / rows
+        x = left + (query[-1] + 0.5) * (right - left) / columns
+        y = top + (query[-2] + 0.5) * (bottom - top) / rows
         axes.plot(x, y, "o", mfc="none", mec="white", ms=10, mew=2)
     elif isinstance(values, Coordinate):
         product = values.h.mean(0)[:, None] * values.w.mean(0)[None]
-        overlay(axes, product.numpy(), seen, f"{title}, mean strips' product", style)
+        overlay(axes, product.numpy(), ground, f"{title}, mean strips' product", style)
     elif record.kind is Kind.CHANNEL:
         axes.bar(np.arange(len(values)), np.sort(values.numpy())[::-1], width=1.0)
         axes.set(title=f"{title}, sorted", xlabel="channel, by rank", ylabel=str(record.role))
@@ -93,27 +119,29 @@ def draw_record(axes: Axes, record: "AttentionRecord", seen: Array, style: Style
     else:
         grid = values.mean(0) if record.kind is Kind.VOLUME else values
         note = ", mean over channels" if record.kind is Kind.VOLUME else ""
-        overlay(axes, grid.numpy(), seen, title + note, style)
+        overlay(axes, grid.numpy(), ground, title + note, style)
 
 
-def overlay(axes: Axes, grid: Array, seen: Array, title: str, style: Style) -> None:
+def overlay(axes: Axes, grid: Array, ground: Ground, title: str, style: Style) -> None:
     """A map over the picture, with a bar that prints its scale's ends; signed values have zero in the middle."""
-    height, width = seen.shape[:2]
+    height, width = ground.pixels.shape[:2]
+    left, top, right, bottom = ground.box
     low, high = style.limits or (float(grid.min()), float(grid.max()))
     signed = low < 0
     if signed:
         high = max(-low, high)
         low = -high
-    axes.imshow(seen.mean(2), cmap="gray", extent=(0, width, height, 0), vmin=0, vmax=255)
+    axes.imshow(ground.pixels.mean(2), cmap="gray", extent=(0, width, height, 0), vmin=0, vmax=255)
     image = axes.imshow(
         grid,
         cmap=DIVERGING if signed else style.colors,
         alpha=style.strength,
-        extent=(0, width, height, 0),
+        extent=(left, right, bottom, top),
         interpolation="bilinear" if style.smooth else "nearest",
         vmin=low,
         vmax=high,
     )
+    axes.set(xlim=(0, width), ylim=(height, 0))
     axes.set_title(title)
     axes.set_axis_off()
     ends = [low, high] if high > low else [low]
@@ -132,14 +160,15 @@ def _origin(explanation: "Explanation") -> str:
     return f"{model}{edits} · {' × '.join(map(str, explanation.input.shape[2:]))} input · {versions}"
 
 
-def _seen(explanation: "Explanation") -> Array:
+def _ground(explanation: "Explanation") -> Ground:
     if explanation.picture is not None:
-        return np.asarray(explanation.picture.original)
+        return Ground(np.asarray(explanation.picture.original), explanation.picture.box)
     # A tensor came without its picture: each channel on its own range, in gray where there are not three.
     x = explanation.input[0].float().cpu().numpy()
     x = x[:3] if len(x) >= 3 else np.repeat(x[:1], 3, 0)
     low, high = x.min((1, 2), keepdims=True), x.max((1, 2), keepdims=True)
-    return ((x - low) / np.maximum(high - low, 1e-12) * 255).astype(np.uint8).transpose(1, 2, 0)
+    pixels = ((x - low) / np.maximum(high - low, 1e-12) * 255).astype(np.uint8).transpose(1, 2, 0)
+    return Ground(pixels, (0, 0, *pixels.shape[1::-1]))
 
 
 def _prediction(explanation: "Explanation") -> str:
@@ -159,6 +188,6 @@ def _target(explanation: "Explanation") -> str:
     return f"{name(target[0])} against {name(target[1])}" if isinstance(target, tuple) else name(target or 0)
 
 
-def _same_shape(axes: tuple[Axes, ...], seen: Array) -> None:
+def _same_shape(axes: tuple[Axes, ...], ground: Ground) -> None:
     for ax in axes:
-        ax.set_box_aspect(seen.shape[0] / seen.shape[1])
+        ax.set_box_aspect(ground.pixels.shape[0] / ground.pixels.shape[1])

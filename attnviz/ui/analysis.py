@@ -28,6 +28,7 @@ class View:
 
     state: State
     name: str
+    path: Path
     explanation: Explanation
     record: AttentionRecord | None
 
@@ -88,7 +89,7 @@ class Analyst:
         record = _choose(explanation.attention, state.layer, state.part)
         if record is not None:
             state = replace(state, layer=record.layer, part=record.part)
-        return View(state, name, explanation, record)
+        return View(state, name, path, explanation, record)
 
     def _picture(self, source: str) -> tuple[Path, str]:
         kind, _, rest = source.partition(":")

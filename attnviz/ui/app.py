@@ -10,6 +10,7 @@ from attnviz.ui.analysis import Analyst
 from attnviz.ui.examples import examples
 from attnviz.ui.pages.compare import Compare
 from attnviz.ui.pages.inspect import Inspect
+from attnviz.ui.pages.read import read
 from attnviz.ui.theme import head, theme
 
 HOUR = 3600
@@ -31,6 +32,8 @@ def build(examples_folder: Path | None = None) -> gr.Blocks:
                     inspect.main()
                 with gr.Tab(texts.TABS["compare"], id="compare"):
                     Compare(analyst)
+                with gr.Tab(texts.TABS["read"], id="read"), gr.Column():
+                    read()
         inspect.listen()
     # A class of thirty clicks at once.
     return blocks.queue(max_size=64)

@@ -10,7 +10,7 @@ from attnviz.capture import AffinityMap
 from attnviz.errors import OptionError
 from attnviz.explanation import AttentionRecord
 from attnviz.measures import entropy, query_dependence
-from attnviz.ui import texts
+from attnviz.ui import prose, texts
 from attnviz.ui.analysis import View
 from attnviz.ui.payloads import Array, Payload, number, packed, percent, title
 
@@ -188,15 +188,15 @@ def formula(view: View) -> Payload | None:
     if record is None:
         return None
     block = view.explanation.backbone.blocks[record.layer]
-    by_role = texts.NOT_BY_ROLE.get(record.role)
+    by_role = prose.NOT_BY_ROLE.get(record.role)
     return {
         "title": block.label,
         "lines": mathml(block.formula),
         "citation": block.citation,
         "paper": f"https://arxiv.org/abs/{block.paper}",
         # The sentence stands under the map already, where the attention has one.
-        "sees": texts.SEES[record.kind, record.role] if record.kind in ("channel", "branch") else None,
-        "not": by_role if by_role and record.kind != "affinity" else texts.DOES_NOT_MEAN[record.kind],
+        "sees": prose.SEES[record.kind, record.role] if record.kind in ("channel", "branch") else None,
+        "not": by_role if by_role and record.kind != "affinity" else prose.DOES_NOT_MEAN[record.kind],
     }
 
 

@@ -3,34 +3,39 @@
 import base64
 from collections.abc import Callable
 from io import BytesIO
-from typing import Any
+from math import isfinite
+from typing import Any, TypeGuard
 
 from attnviz import __version__
+from attnviz.attribution import METHODS, Attribution
 from attnviz.errors import OptionError
 from attnviz.render.colors import SEQUENTIAL
-from attnviz.render.figures import Style
+from attnviz.render.figures import Style, overview
 from attnviz.ui import texts
 from attnviz.ui.analysis import View
 from attnviz.ui.blockviews import position
 from attnviz.ui.payloads import Payload, shared
 
+Make = Callable[[View, dict[str, Any], Attribution | None], bytes]
 SNIPPET = '''"""Made by attnviz {version}: the arrays that the page showed, again."""
 
 import attnviz
 {imports}
 backbone = attnviz.load({model!r})
 explanation = attnviz.explain(backbone, {picture}, target={target!r})
-explanation.save("attnviz-export")  # arrays.npz, explanation.json and figure.png
-{more}'''
+{arrays}'''
 
 
-def export(view: View, kind: Any, settings: Any) -> Payload:
-    """A file for the browser to keep: its name, its type and its bytes. Raises OptionError for another kind."""
+def export(view: View, kind: Any, settings: Any, found: Attribution | None = None) -> Payload:
+    """A file for the browser to keep: its name, its type and its bytes. Raises OptionError for another kind.
+
+    ``found``: the evidence that the page shows in Grad-CAM's place.
+    """
     if not isinstance(kind, str) or kind not in MAKERS:
         raise OptionError(texts.BAD_REQUEST.format(what="export"))
     mime, make = MAKERS[kind]
     layer = view.record.layer if view.record else "none"
-    data = make(view, settings if isinstance(settings, dict) else {})
+    data = make(view, settings if isinstance(settings, dict) else {}, found)
     return {
         "name": f"attnviz-{view.card.id}-{layer}.{kind}",
         "mime": mime,
@@ -50,54 +55,65 @@ def style(view: View, settings: dict[str, Any]) -> Style:
         query = position(view, tuple(record.after.shape))
     return Style(
         colors=colors if colors in SEQUENTIAL else SEQUENTIAL[0],
-        strength=min(max(float(strength), 0.0), 1.0) if isinstance(strength, int | float) else 0.65,
+        strength=min(max(strength, 0.0), 1.0) if _finite(strength) else Style.strength,
         smooth=settings.get("smooth") is not False,
         limits=limits,
         query=query,
     )
 
 
-def _figure(kind: str) -> Callable[[View, dict[str, Any]], bytes]:
-    def make(view: View, settings: dict[str, Any]) -> bytes:
+def _finite(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and isfinite(value)
+
+
+def _figure(kind: str) -> Make:
+    def make(view: View, settings: dict[str, Any], found: Attribution | None) -> bytes:
         file = BytesIO()
-        figure = view.explanation.figure(view.record, style(view, settings))
+        evidence = None if found is None else (METHODS[found.method].label, found.map.numpy())
+        figure = overview(view.explanation, view.record, style(view, settings), evidence)
         figure.savefig(file, format=kind, dpi=160)
         return file.getvalue()
 
     return make
 
 
-def _arrays(view: View, _: dict[str, Any]) -> bytes:
+def _arrays(view: View, _: dict[str, Any], found: Attribution | None) -> bytes:
     file = BytesIO()
-    view.explanation.write_arrays(file)
+    view.explanation.write_arrays(file, **({found.method: found.values.numpy()} if found else {}))
     return file.getvalue()
 
 
-def _snippet(view: View, _: dict[str, Any]) -> bytes:
+def _snippet(view: View, _: dict[str, Any], __: Attribution | None) -> bytes:
     return snippet(view).encode()
 
 
 def snippet(view: View) -> str:
-    """Python that makes the same arrays again; an upload's path is for its owner to fill in."""
-    kind, _, name = view.state.source.partition(":")
-    imports, picture = "", repr(view.name)
-    if kind == "example" and name.startswith("drawn-"):
+    """Python that makes the same arrays again; the path of a picture of one's own is for its owner to fill in."""
+    source, file = view.state.source, view.path.name
+    imports, picture = "", repr(file)
+    if source.startswith("example:drawn-"):
         imports = "from attnviz.zoo import assets\n"
-        picture = f'assets() / "examples" / {name.removeprefix("drawn-") + ".jpg"!r}'
-    elif kind == "example" and name.startswith("package-"):
+        picture = f'assets() / "examples" / {file!r}'
+    elif source.startswith("example:package-"):
         imports = "from importlib.resources import files\n"
-        picture = f'str(files("gradio") / "media_assets" / "images" / {name.removeprefix("package-") + ".jpg"!r})'
+        picture = f'str(files("gradio") / "media_assets" / "images" / {file!r})'
     classes, state = view.card.classes, view.state
     target: Any = classes[view.target]
     if state.against is not None:
         target = (target, classes[state.against])
-    more = "" if state.method == "grad_cam" else f"print(attnviz.attribute(explanation, {state.method!r}).map)\n"
+    method = state.method
+    arrays = 'explanation.write_arrays("attnviz-export.npz")\n'
+    if method != "grad_cam":
+        arrays = (
+            f"found = attnviz.attribute(explanation, {method!r})\n"
+            f'explanation.write_arrays("attnviz-export.npz", {method}=found.values.numpy())\n'
+        )
     return SNIPPET.format(
-        version=__version__, imports=imports, model=view.card.id, picture=picture, target=target, more=more
+        version=__version__, imports=imports, model=view.card.id, picture=picture, target=target, arrays=arrays
     )
 
 
-MAKERS: dict[str, tuple[str, Callable[[View, dict[str, Any]], bytes]]] = {
+MAKERS: dict[str, tuple[str, Make]] = {
     "png": ("image/png", _figure("png")),
     "svg": ("image/svg+xml", _figure("svg")),
     "pdf": ("application/pdf", _figure("pdf")),

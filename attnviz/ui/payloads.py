@@ -13,7 +13,7 @@ from PIL import Image
 from attnviz.attribution import Attribution
 from attnviz.backbones.card import ModelCard
 from attnviz.capture import AffinityMap
-from attnviz.ui import texts
+from attnviz.ui import prose, texts
 from attnviz.ui.analysis import View
 
 Array = NDArray[Any]
@@ -206,7 +206,7 @@ def attention(view: View) -> Payload:
         "kind": str(record.kind),
         "role": str(record.role),
         "title": title(record),
-        "note": texts.SEES[record.kind, record.role],
+        "note": prose.SEES[record.kind, record.role],
         "grid": list(record.after.shape),
     }
     values: Any = record.values

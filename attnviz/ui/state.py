@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from attnviz.attribution import METHODS
 from attnviz.errors import OptionError
 from attnviz.ui import texts
 
@@ -23,7 +24,7 @@ CHANGES = (
 )
 HOWS = ("off", "frozen", "uniform", "shuffled")
 SCOPES = ("block", "all")
-EVIDENCE = ("grad_cam", "guided_grad_cam", "integrated_gradients", "occlusion", "saliency")
+EVIDENCE = ("grad_cam", *METHODS)
 
 
 @dataclass(frozen=True)

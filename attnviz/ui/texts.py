@@ -1,8 +1,8 @@
-"""Every text a person reads on the pages, in one place. Braces are filled in by the page or its scripts."""
+"""What controls and panels say. Braces are filled in by the page or its scripts."""
 
 APP = "attnviz"
 TAGLINE = "See what a network's attention does to your picture"
-TABS = {"inspect": "Inspect", "compare": "Compare"}
+TABS = {"inspect": "Inspect", "compare": "Compare", "read": "Read"}
 
 TOOLBAR = {
     "link": "Link",
@@ -305,68 +305,6 @@ COMPARE = {
 }
 
 FORMULA = {"heading": "Formula", "sees": "What you see", "not": "What it does not mean", "paper": "Paper"}
-SEES = {
-    (
-        "channel",
-        "gate",
-    ): "One gate for each channel, the same at every place: what it multiplies passes in that measure.",
-    (
-        "channel",
-        "logit",
-    ): (
-        "One number for each channel, before the sigmoid: it is added to the spatial one, and together they "
-        "become the gate."
-    ),
-    ("channel", "term"): "One number for each channel, added to it at every place alike.",
-    (
-        "spatial",
-        "gate",
-    ): "One gate for each place, the same for every channel: what it multiplies passes in that measure.",
-    (
-        "spatial",
-        "logit",
-    ): (
-        "One number for each place, before the sigmoid: it is added to the channels' one, and together they "
-        "become the gate."
-    ),
-    (
-        "volume",
-        "gate",
-    ): "One gate for each channel at each place; the map is their mean, or one channel's when you choose a bar.",
-    (
-        "coordinate",
-        "gate",
-    ): (
-        "For each channel a gate along the height (left edge) and one along the width (lower edge); the map "
-        "is their product."
-    ),
-    (
-        "branch",
-        "distribution",
-    ): "For each channel, how much of each branch is kept; a wider branch sees a wider window of the picture.",
-    (
-        "context",
-        "distribution",
-    ): "Where the block looks to sum up the whole picture: the places' shares, which sum to 1.",
-    (
-        "affinity",
-        "distribution",
-    ): "How much the ringed place reads from every other: the shares of one row, which sum to 1.",
-    ("affinity", "term"): "How strongly the ringed place is joined to every other; the numbers need not sum to 1.",
-}
-DOES_NOT_MEAN = {
-    "channel": "A gate knows no class, and an open one is no proof that its channel matters for this prediction.",
-    "spatial": "A gate knows no class: it scales the features of every class alike. Grad-CAM is for one class.",
-    "volume": "A gate knows no class; and this one is added to 1, so that 0 leaves the features as they were.",
-    "coordinate": "The product of two strips can mark crosses and corners where nothing lies; and it knows no class.",
-    "branch": "A share is not a size: it says which window was preferred, not where or how large the object is.",
-    "context": "One map for the whole picture and for every class: it is not where the evidence for a class lies.",
-    "affinity": "Reading from a place does not say what is done with it; and no class has a part in this.",
-}
-NOT_BY_ROLE = {
-    "logit": "It is no gate: what passes is settled by the sigmoid of a sum, of which this is one half.",
-    "term": "It is added everywhere alike, so it marks no place and no class.",
-}
 
 NOTICE = {"close": "Dismiss", "late": "The server has not answered for a minute; the page is as it was."}
 WENT_WRONG = "Something went wrong on the server; the page is as it was."

@@ -17,12 +17,17 @@ from attnviz.images import Picture, load_picture, squash
 
 
 def assets() -> Path:
-    """The folder of weights, cards and examples: in an installed package, or beside it in a clone."""
+    """The folder of weights, cards and examples."""
+    return shipped("assets")
+
+
+def shipped(name: str) -> Path:
+    """A folder that comes with the package: inside it where it is installed, beside it in a clone."""
     package = Path(__file__).resolve().parent.parent
-    for folder in (package / "assets", package.parent / "assets"):
-        if (folder / "weights").is_dir():
+    for folder in (package / name, package.parent / name):
+        if folder.is_dir():
             return folder
-    raise ModelError("attnviz's assets are missing: install the package again, or clone the whole repository")
+    raise ModelError(f"attnviz's {name} are missing: install the package again, or clone the whole repository")
 
 
 def embedded_cards(folder: Path | None = None) -> list[ModelCard]:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
+from attnviz import attribute
 from tests.browser.conftest import READY
 from tests.browser.helpers import (
     ATTENTION,
@@ -130,6 +131,34 @@ def test_a_lecture_is_larger_and_keeps_hidden_what_is_hidden(page: Page, served:
     page.click(".av-toolbar .lecture")
     assert page.locator("#cam h2").bounding_box()["height"] < 1.2 * width
     assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+
+
+def test_a_link_opens_the_tab_and_the_stage(page: Page, served: str) -> None:
+    page.get_by_role("tab", name="Compare").click()
+    page.select_option(".av-compare .stage", "stage1")
+    settled(page)
+    assert "tab=compare&stage=stage1" in page.url
+    address = page.url
+    page.goto("about:blank")
+    page.goto(address)
+    expect(page.locator(".av-compare .stage")).to_have_value("stage1")
+    expect(page.locator(".av-compare .model").first).to_be_visible(timeout=30_000)
+    expect(page.locator(".av-notice")).to_be_hidden()
+    page.goto(f"{served}/?tab=nothing&stage=stage9")
+    expect(page.locator(".av-notice")).to_contain_text("tab, stage")
+    expect(page.locator(ATTENTION)).to_be_visible()
+
+
+def test_what_is_taken_away_is_what_is_shown(page: Page) -> None:
+    page.select_option(".av-evidence .method", "saliency")
+    settled(page)
+    with page.expect_download() as waiting:
+        page.select_option(".av-toolbar .export", "npz")
+    arrays = np.load(BytesIO(Path(waiting.value.path()).read_bytes()))
+    expected = attribute(explained(first_model(), first_example()), "saliency")
+    assert arrays["saliency"] == same(expected.values.numpy(), expected.values.max())
+    settled(page)
+    expect(page.locator(".av-evidence .progress")).to_be_hidden()
 
 
 @pytest.mark.parametrize("kind", ["png", "svg", "pdf", "npz", "py"])

@@ -17,7 +17,7 @@ at(".heading").textContent = words.mean;
 function color(branch) {
   const [count] = shares.shape;
   const level = Math.round(255 * (0.3 + (0.5 * branch) / Math.max(count - 1, 1))) * 3;
-  const lut = av.luts[av.get("view")?.map ?? "viridis"];
+  const lut = av.luts[av.view().map];
   return `rgb(${lut[level]}, ${lut[level + 1]}, ${lut[level + 2]})`;
 }
 

@@ -13,13 +13,12 @@ stage.replaceChildren(...props.stages.map((name) => av.node("option", { value: n
 stage.value = props.stages.at(-2);
 
 let asked = null; // what the rows are of
-let seen = false; // whether the page is open
 
 /** Ask for the rows of the picture, class and stage that are chosen, where the page shows others. */
 function ask() {
   const { source, target } = av.get("state") ?? {};
   const wanted = JSON.stringify([source, target, stage.value]);
-  if (!seen || !source || wanted === asked) return;
+  if (av.get("tab") !== "compare" || !source || wanted === asked) return;
   asked = wanted;
   grid.replaceChildren();
   trigger("select", { source, target, stage: stage.value });
@@ -63,35 +62,23 @@ function ends(rows, role) {
 }
 
 function draw() {
-  const [rows, picture] = [props.value?.rows ?? [], av.get("picture")];
-  if (!picture || !grid.clientWidth) return;
+  const rows = props.value?.rows ?? [];
+  if (!av.get("picture") || !grid.clientWidth) return;
   const high = Math.max(...rows.map((row) => row.cam?.max ?? 0));
   [...grid.children].forEach((article, i) => {
     const { attention, cam } = rows[i];
-    over(article.querySelector(".attention"), picture, attention?.map, attention ? ends(rows, attention.role) : [0, 1]);
-    over(article.querySelector(".cam"), picture, cam, [0, high]);
+    over(article.querySelector(".attention"), attention?.map, attention ? ends(rows, attention.role) : [0, 1]);
+    over(article.querySelector(".cam"), cam, [0, high]);
   });
 }
 
-function over(figure, picture, packed, [low, high]) {
+function over(figure, packed, [low, high]) {
   const canvas = figure.querySelector("canvas");
-  const width = canvas.clientWidth;
-  const height = Math.round((width * picture.height) / picture.width);
-  canvas.style.height = `${height}px`;
-  const pen = av.context(canvas, width, height);
-  pen.drawImage(picture.large, 0, 0, width, height);
+  av.over(canvas, av.unpack(packed), av.scaled(low, high));
   Object.assign(canvas.dataset, { low, high });
   const text = figure.querySelector("figcaption").textContent;
   canvas.setAttribute("aria-label", `${text}, ${av.short(low)} – ${av.short(high)}`);
   canvas.title = `${av.short(low)} – ${av.short(high)}`;
-  if (!packed) return;
-  const { map = "viridis", smooth = true, strength = 0.65 } = av.get("view") ?? {};
-  const { data, shape: [h, w] } = av.unpack(packed);
-  const [left, top, right, bottom] = picture.box;
-  const box = [left * width, top * height, (right - left) * width, (bottom - top) * height];
-  const most = Math.max(-low, high);
-  const scale = low < 0 ? { low: -most, high: most, lut: av.luts.diverging } : { low, high, lut: av.luts[map] };
-  av.overlay(pen, { data, h, w }, box, { ...scale, smooth, alpha: strength });
 }
 
 /** The table: from the cards, and the time of a pass on this machine where it is known. */
@@ -113,12 +100,12 @@ function tell(rows = []) {
 
 at("thead").replaceChildren(av.node("tr", {}, ...COLUMNS.map((name) => av.node("th", { scope: "col", text: words[name] }))));
 tell();
-stage.addEventListener("change", ask);
-new IntersectionObserver(([entry]) => {
-  seen = entry.isIntersecting;
-  document.body.dataset.tab = seen || element.clientWidth ? "compare" : "inspect";
+stage.addEventListener("change", () => av.put("stage", stage.value));
+av.on("stage", element, (name) => {
+  stage.value = name;
   ask();
-}).observe(at("header"));
+});
+av.on("tab", element, ask);
 watch("value", show);
 av.follow(grid, draw);
 for (const topic of ["picture", "view"]) av.on(topic, element, draw);

@@ -11,8 +11,8 @@ TEMPLATE = """
 <section class="av-compare">
   <header class="av-card">
     <div><h2></h2><p class="hint"></p></div>
-    <label><span class="stage-name"></span> <select class="stage"></select></label>
-    <div class="progress" role="progressbar" aria-valuemin="0" hidden><i></i><span></span></div>
+    <label><span class="stage-name"></span> <select class="stage av-field"></select></label>
+    <div class="progress av-progress" role="progressbar" aria-valuemin="0" hidden><i></i><span></span></div>
     <p class="said" role="alert" hidden></p>
   </header>
   <div class="grid"></div>

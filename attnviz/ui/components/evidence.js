@@ -2,13 +2,12 @@ const av = window.attnviz;
 const words = props.words;
 const at = (selector) => element.querySelector(selector);
 const [method, target, against, progress] = [".method", ".target", ".against", ".progress"].map(at);
-const METHODS = ["grad_cam", "guided_grad_cam", "integrated_gradients", "occlusion", "saliency"];
 
 [[".by", words.method], [".for", words.target], [".versus", words.against]].forEach(([where, text]) => {
   at(where).textContent = text;
 });
 at("section").setAttribute("aria-label", words.heading);
-method.replaceChildren(...METHODS.map((name) => av.node("option", { value: name, text: words[name] })));
+method.replaceChildren(...props.methods.map((name) => av.node("option", { value: name, text: words[name] })));
 
 let listed = null; // the classes that the lists hold
 function show() {
@@ -25,7 +24,7 @@ function show() {
   target.value = classes[value.target];
   against.value = value.against ?? "";
   for (const option of against.options) option.disabled = option.value === String(value.target);
-  const busy = value.progress;
+  const busy = av.get("busy") && value.progress; // an answer without this part ends it too
   progress.hidden = !busy;
   if (!busy) return;
   const share = Math.round(100 * busy.share);

@@ -54,22 +54,17 @@ function current() {
 }
 
 function measure(map) {
-  const view = av.get("view") ?? { map: "viridis", scale: "own", smooth: true, strength: 0.65 };
+  const view = av.view();
   let low = Infinity, high = -Infinity;
   for (const value of map.data) {
     if (value < low) low = value;
     if (value > high) high = value;
   }
-  let name = view.map;
   const fixed = source.role === "gate" && view.scale === "absolute";
   if (view.scale === "shared" && source.shared && channel === null) [low, high] = source.shared;
   if (source.role === "evidence") low = 0;
   else if (fixed) [low, high] = [0, 1];
-  else if (low < 0) {
-    high = Math.max(-low, high);
-    [low, name] = [-high, "diverging"];
-  }
-  return { map, low, high, fixed, lut: av.luts[name], smooth: view.smooth, alpha: view.strength };
+  return { map, fixed, ...av.scaled(low, high) };
 }
 
 /** The canvas's size: the picture's own aspect, as wide as there is room, never taller than the window bears. */

@@ -2,12 +2,11 @@ const av = window.attnviz;
 const words = props.words;
 const at = (selector) => element.querySelector(selector);
 const card = at("section");
-const HOWS = ["off", "frozen", "uniform", "shuffled"];
 
 at("h2").textContent = words.heading;
 at(".validation h3").textContent = words.validation;
 const switches = {
-  how: av.choice(words.how, HOWS.map((how) => [how, words[how]]), (how) => av.send(trigger, { how })),
+  how: av.choice(words.how, props.hows.map((how) => [how, words[how]]), (how) => av.send(trigger, { how })),
   scope: av.choice(words.scope, [["block", words.block], ["all", words.all]], (scope) => av.send(trigger, { scope })),
 };
 at(".switches").append(switches.how.element, switches.scope.element);
@@ -43,24 +42,13 @@ function show() {
 
 /** Both maps over the picture, on one scale. */
 function draw() {
-  const [value, picture] = [props.value, av.get("picture")];
-  if (!value || !picture || !card.clientWidth) return;
+  const value = props.value;
+  if (!value || !av.get("picture") || !card.clientWidth) return;
   const maps = ["before", "after"].map((side) => value[side]?.cam && av.unpack(value[side].cam));
   const high = Math.max(...maps.map((map) => map?.max ?? 0));
-  const { map: name = "viridis", smooth = true, strength = 0.65 } = av.get("view") ?? {};
   ["before", "after"].forEach((side, i) => {
     const canvas = at(`.${side} canvas`);
-    const width = canvas.clientWidth;
-    const height = Math.round((width * picture.height) / picture.width);
-    canvas.style.height = `${height}px`;
-    const pen = av.context(canvas, width, height);
-    pen.drawImage(picture.large, 0, 0, width, height);
-    const [left, top, right, bottom] = picture.box;
-    const box = [left * width, top * height, (right - left) * width, (bottom - top) * height];
-    if (maps[i]) {
-      const { data, shape: [h, w] } = maps[i];
-      av.overlay(pen, { data, h, w }, box, { low: 0, high, lut: av.luts[name], smooth, alpha: strength });
-    }
+    av.over(canvas, maps[i], av.scaled(0, high));
     const label = value.before.top.find(({ index }) => index === value.before.target)?.label ?? value.before.target;
     const text = av.fill(words.cam, { label, side: at(`.${side} h3`).textContent, high: av.short(high) });
     canvas.setAttribute("aria-label", maps[i] ? text : `${text}: ${words.silent}`);

@@ -6,6 +6,7 @@ import gradio as gr
 
 from attnviz.ui import texts
 from attnviz.ui.components.base import component
+from attnviz.ui.state import HOWS
 
 TEMPLATE = """
 <section class="av-card av-matter" hidden>
@@ -22,4 +23,4 @@ TEMPLATE = """
 
 def matter(value: Any = None, **props: Any) -> gr.HTML:
     """Value: ``matterviews.matter``, or None to show nothing."""
-    return component(__file__, TEMPLATE, texts.MATTER, value, **props)
+    return component(__file__, TEMPLATE, texts.MATTER, value, hows=HOWS, **props)

@@ -9,7 +9,7 @@ from attnviz.ui.components.base import component
 
 TEMPLATE = """
 <section class="av-card av-models">
-  <label><h2></h2><select></select></label>
+  <label><h2></h2><select class="av-field"></select></label>
   <p class="caption"></p>
 </section>"""
 

@@ -77,23 +77,13 @@ const reach = (maps) => ({ min: Math.min(...maps.map(({ min }) => min)), max: Ma
 function draw() {
   const picture = av.get("picture");
   if (!picture) return;
-  const { map = "viridis", smooth = true, scale } = av.get("view") ?? {};
+  const aspect = Math.min(Math.max(picture.height / picture.width, 0.6), 1.4);
   const all = items().map((option) => option.map);
   for (const option of items()) {
     const canvas = option.querySelector("canvas");
-    const width = canvas.clientWidth;
-    if (!width) continue;
-    const height = Math.round(width * Math.min(Math.max(picture.height / picture.width, 0.6), 1.4));
-    canvas.style.height = `${height}px`;
-    const pen = av.context(canvas, width, height);
-    pen.drawImage(picture.small, 0, 0, width, height);
-    const { data, shape: [h, w] } = option.map;
-    const { min, max } = scale === "shared" ? reach(all) : option.map;
-    const [left, top, right, bottom] = picture.box;
-    const box = [left * width, top * height, (right - left) * width, (bottom - top) * height];
-    const most = Math.max(-min, max);
-    const [low, high, lut] = min < 0 ? [-most, most, av.luts.diverging] : [min, max, av.luts[map]];
-    av.overlay(pen, { data, h, w }, box, { low, high, lut, smooth, alpha: 0.7 });
+    if (!canvas.clientWidth) continue;
+    const { min, max } = av.view().scale === "shared" ? reach(all) : option.map;
+    av.over(canvas, option.map, { ...av.scaled(min, max), alpha: 0.7 }, { image: "small", aspect });
   }
 }
 
@@ -110,6 +100,7 @@ function show() {
     built = layers;
   }
   mark({ layer: value.layer, part: value.part });
+  av.put("mechanism", value.items.find(({ layer }) => layer === value.layer)?.mechanism);
   showParts(value.items.find(({ layer }) => layer === value.layer));
   if (inParts) parts.querySelector("[aria-checked=true]")?.focus();
   else if (focused && !focused.isConnected) items().find((option) => option.tabIndex === 0)?.focus();

@@ -23,34 +23,24 @@ function show() {
 function draw() {
   const [value, picture] = [props.value, av.get("picture")];
   if (!value || !picture || !card.clientWidth) return;
+  const aspect = picture.height / picture.width;
   [...at(".figures").children].forEach((figure, i) => {
     const canvas = figure.querySelector(".picture");
-    const width = canvas.clientWidth;
-    const height = Math.round((width * picture.height) / picture.width);
-    canvas.style.height = `${height}px`;
-    const pen = av.context(canvas, width, height);
     const { kind, values, low, high } = value.figures[i];
-    if (kind === "bars") bars(pen, width, height, av.unpack(values));
-    else over(pen, width, height, picture, av.unpack(values), low, high, figure.querySelector(".bar"));
+    if (kind === "bars") bars(av.sheet(canvas, aspect), av.unpack(values));
+    else {
+      const scale = av.scaled(low, high);
+      av.over(canvas, av.unpack(values), scale);
+      av.bar(figure.querySelector(".bar"), scale.lut);
+    }
   });
 }
 
-function bars(pen, width, height, { data, min, max }) {
+function bars({ pen, width, height }, { data, min, max }) {
   const [low, high] = [Math.min(min, 0), Math.max(max, min < 0 ? 0 : 1)];
   const y = (level) => ((high - level) / (high - low)) * height;
   pen.fillStyle = av.color(element, "bar");
   data.forEach((level, i) => pen.fillRect((i * width) / data.length, Math.min(y(level), y(0)), Math.max(width / data.length, 0.5), Math.abs(y(level) - y(0))));
-}
-
-function over(pen, width, height, picture, { data, shape: [h, w] }, low, high, bar) {
-  const { map = "viridis", smooth = true, strength = 0.65 } = av.get("view") ?? {};
-  const most = Math.max(-low, high);
-  const scale = low < 0 ? { low: -most, high: most, lut: av.luts.diverging } : { low, high, lut: av.luts[map] };
-  pen.drawImage(picture.large, 0, 0, width, height);
-  const [left, top, right, bottom] = picture.box;
-  const box = [left * width, top * height, (right - left) * width, (bottom - top) * height];
-  av.overlay(pen, { data, h, w }, box, { ...scale, smooth, alpha: strength });
-  av.bar(bar, scale.lut);
 }
 
 watch("value", show);

@@ -107,7 +107,7 @@ function grid(pen, width, kind) {
   const signed = tensor.min < 0;
   const high = signed ? Math.max(-tensor.min, tensor.max) : tensor.max;
   const low = signed ? -high : tensor.min;
-  const lut = av.luts[signed ? "diverging" : av.get("view")?.map ?? "viridis"];
+  const lut = av.luts[signed ? "diverging" : av.view().map];
   av.overlay(pen, { data: tensor.data, h, w }, box, { low, high, lut, smooth: false, alpha: 1 });
   if (kind === "map") av.ring(pen, box, [Math.floor(pointed / w), pointed % w], [h, w]);
   at(".low").textContent = av.short(low);

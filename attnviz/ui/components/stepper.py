@@ -14,7 +14,7 @@ TEMPLATE = """
   </header>
   <ol class="steps"></ol>
   <div class="live" aria-live="polite"></div>
-  <p class="where"><label><span class="name"></span> <input type="number" min="0" step="1"></label>
+  <p class="where"><label><span class="name"></span> <input class="av-field" type="number" min="0" step="1"></label>
     <span class="place"></span></p>
   <canvas tabindex="0" role="application"></canvas>
   <div class="scale">

@@ -11,6 +11,12 @@ const SETTINGS = {
   scale: { of: (view) => view.scale, to: (text) => ["own", "shared", "absolute"].includes(text) && { scale: text } },
   grid: { of: (view) => (view.smooth ? "smooth" : "native"), to: (text) => ["smooth", "native"].includes(text) && { smooth: text === "smooth" } },
 };
+// Where a person is: the open tab, and the stage that is compared once it was chosen.
+const tabs = () => [...document.querySelectorAll("[role=tab]")];
+const PLACES = {
+  tab: { known: props.tabs, plain: props.tabs[0], go: (name) => tabs().find((tab) => tab.dataset.tabId === name)?.click() },
+  stage: { known: props.stages, go: (name) => av.put("stage", name) },
+};
 const asked = new URLSearchParams(location.search);
 const plain = {}; // the settings that the page starts with
 let teaching = asked.get("lecture") === "1";
@@ -29,6 +35,10 @@ function current() {
   const view = av.get("view");
   for (const [name, { of }] of Object.entries(SETTINGS)) {
     if (view && plain[name] !== undefined && of(view) !== plain[name]) next.set(name, of(view));
+  }
+  for (const [name, { plain: first }] of Object.entries(PLACES)) {
+    const place = av.get(name);
+    if (place && place !== first) next.set(name, place);
   }
   if (teaching) next.set("lecture", "1");
   if (hidden.length) next.set("hide", hidden.join(","));
@@ -60,6 +70,11 @@ function open() {
     if (found) Object.assign(settings, found);
     else junk.push(name);
   }
+  for (const [name, { known, go }] of Object.entries(PLACES)) {
+    if (!asked.has(name)) continue;
+    if (known.includes(asked.get(name))) go(asked.get(name));
+    else junk.push(name);
+  }
   if (Object.keys(settings).length) av.put("settings", settings);
   const state = Object.fromEntries([...asked].filter(([name]) => props.names.includes(name)));
   if (Object.keys(state).length) {
@@ -89,7 +104,7 @@ lecture.addEventListener("click", () => {
 });
 taken.setAttribute("aria-label", words.export);
 taken.replaceChildren(av.node("option", { value: "", text: words.export }),
-  ...["png", "svg", "pdf", "npz", "py"].map((kind) => av.node("option", { value: kind, text: words[kind] })));
+  ...props.kinds.map((kind) => av.node("option", { value: kind, text: words[kind] })));
 taken.addEventListener("change", () => {
   if (taken.value) av.send(trigger, { export: taken.value, view: av.get("view") });
   taken.value = "";
@@ -111,5 +126,14 @@ av.on("view", element, (view) => {
   for (const [name, { of }] of Object.entries(SETTINGS)) plain[name] ??= of(view);
   write();
 });
+av.on("stage", element, write);
+document.addEventListener("click", ({ target }) => {
+  const tab = target.closest?.("[role=tab]");
+  if (!tab || !element.isConnected) return;
+  touched = true;
+  av.put("tab", (document.body.dataset.tab = tab.dataset.tabId));
+  write();
+});
+av.put("tab", (document.body.dataset.tab = props.tabs[0]));
 // The server answers once the page listens to it.
 setTimeout(open, 0);

@@ -1,7 +1,7 @@
 const av = window.attnviz;
 const words = props.words;
 const bar = element.querySelector(".av-viewbar");
-const view = { strength: 0.65, map: props.maps[0], scale: "own", smooth: true, ...av.get("view") };
+const view = av.view();
 
 bar.setAttribute("aria-label", words.label);
 

@@ -24,7 +24,7 @@ function show() {
 /** A stage's color: apart in lightness as in hue. */
 function color(i, count) {
   const level = Math.round(255 * (0.15 + (0.65 * i) / Math.max(count - 1, 1))) * 3;
-  const lut = av.luts[av.get("view")?.map ?? "viridis"];
+  const lut = av.luts[av.view().map];
   return `rgb(${lut[level]}, ${lut[level + 1]}, ${lut[level + 2]})`;
 }
 
@@ -51,10 +51,7 @@ function draw() {
 function drawCrop() {
   const picture = av.get("picture");
   if (!picture) return;
-  const width = crop.clientWidth;
-  const height = Math.round((width * picture.height) / picture.width);
-  crop.style.height = `${height}px`;
-  const pen = av.context(crop, width, height);
+  const { pen, width, height } = av.sheet(crop, picture.height / picture.width);
   const factor = props.value.zooms[current];
   const [w, h] = [picture.width / factor, picture.height / factor];
   pen.imageSmoothingQuality = "high";

@@ -11,7 +11,18 @@ import gradio as gr
 
 from attnviz.attribution import Attribution
 from attnviz.errors import AttnvizError
-from attnviz.ui import blockviews, exports, links, matterviews, payloads, sideviews, stepviews, texts, zoomviews
+from attnviz.ui import (
+    blockviews,
+    compareviews,
+    exports,
+    links,
+    matterviews,
+    payloads,
+    sideviews,
+    stepviews,
+    texts,
+    zoomviews,
+)
 from attnviz.ui.analysis import Analyst, View, shown
 from attnviz.ui.components.affinity import affinity
 from attnviz.ui.components.branches import branches
@@ -85,7 +96,13 @@ class Inspect:
 
     def above(self) -> None:
         """The header's tools."""
-        self._parts["toolbar"] = toolbar({"link": links.write(self._view)}, names=list(links.READERS))
+        self._parts["toolbar"] = toolbar(
+            {"link": links.write(self._view)},
+            names=list(links.READERS),
+            kinds=list(exports.MAKERS),
+            tabs=list(texts.TABS),
+            stages=list(compareviews.STAGES),
+        )
 
     def beside(self) -> None:
         """The photo, the model and the prediction."""
@@ -111,7 +128,6 @@ class Inspect:
             "zoom": zoom,
             "channels": channels,
             "spread": spread,
-            "sides": sides,
             "matter": matter,
         }
         with gr.Row(elem_classes="av-below"):
@@ -120,6 +136,7 @@ class Inspect:
             with gr.Column():
                 parts["stepper"] = stepper(value["stepper"])
                 parts["formula"] = formula(value["formula"])
+                parts["sides"] = sides(value["sides"])
 
     def listen(self) -> None:
         """Answer what the components ask."""
@@ -168,14 +185,15 @@ class Inspect:
                 field, lost = "source", lost + junk
             else:
                 view = self._analyst.view(State.read(data, self._first))
-            file = exports.export(view, data["export"], data.get("view")) if "export" in data else None
-            made: dict[str, Any] = {"toolbar": {"link": links.write(view), "file": file}}
-            if "cam" in SHOWS[field] and view.state.method != "grad_cam":
+            found: Attribution | None = None
+            if view.state.method != "grad_cam" and ("cam" in SHOWS[field] or "export" in data):
                 for share, found in attributed(self._analyst, view):
                     if found is None:
                         yield {"evidence": payloads.evidence(view, share)}
-                    else:
-                        made["cam"] = payloads.attribution(view, found)
+            file = exports.export(view, data["export"], data.get("view"), found) if "export" in data else None
+            made: dict[str, Any] = {"toolbar": {"link": links.write(view), "file": file}}
+            if found is not None and "cam" in SHOWS[field]:
+                made["cam"] = payloads.attribution(view, found)
             made = {name: make(view) for name, make in SHOWS[field].items() if name not in made} | made
         except AttnvizError as error:
             yield {"notice": _notice(_sentence(error), None, number)}

@@ -103,5 +103,35 @@
     });
   }
 
-  Object.assign(av, { cell, product, strip, strips, row, links, ring, cross });
+  /** How maps are drawn: as the view bar says, or as it starts. */
+  const view = () => ({ map: "viridis", scale: "own", smooth: true, strength: 0.65, ...av.get("view") });
+
+  /** A scale from one value to another: the view's colors, or for signed data the diverging ones around zero. */
+  function scaled(low, high) {
+    const { map, smooth, strength: alpha } = view();
+    const most = Math.max(-low, high);
+    const ends = low < 0 ? { low: -most, high: most, lut: av.luts.diverging } : { low, high, lut: av.luts[map] };
+    return { ...ends, smooth, alpha };
+  }
+
+  /** A canvas's pen, as wide as the canvas lies and of the picture's shape (`aspect`: height over width). */
+  function sheet(canvas, aspect) {
+    const width = canvas.clientWidth;
+    const height = Math.round(width * aspect);
+    canvas.style.height = `${height}px`;
+    return { pen: av.context(canvas, width, height), width, height };
+  }
+
+  /** The picture, and over the region of it that the network saw a map {data, shape}; null for none. */
+  function over(canvas, map, scale, { image = "large", aspect } = {}) {
+    const picture = av.get("picture");
+    const { pen, width, height } = sheet(canvas, aspect ?? picture.height / picture.width);
+    pen.drawImage(picture[image], 0, 0, width, height);
+    if (!map) return;
+    const { data, shape: [h, w] } = map;
+    const [left, top, right, bottom] = picture.box;
+    av.overlay(pen, { data, h, w }, [left * width, top * height, (right - left) * width, (bottom - top) * height], scale);
+  }
+
+  Object.assign(av, { cell, product, strip, strips, row, links, ring, cross, view, scaled, sheet, over });
 })();

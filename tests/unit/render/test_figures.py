@@ -1,6 +1,7 @@
 """Figures hold the tensors that they show, with their scales; what is saved can be read back."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +20,10 @@ from tests.unit.capture.networks import family
 MECHANISMS = [model_id for model_id in VARIANTS if model_id != "resnet18t-plain"]
 
 
-def explained(model_id: str) -> attnviz.Explanation:
+def explained(model_id: str, box: tuple[int, int, int, int] | None = None) -> attnviz.Explanation:
     def preprocess(image: Image.Image) -> tuple[torch.Tensor, attnviz.Picture]:
-        picture = squash(image, 64)
+        picture = squash(image.crop(box) if box else image, 64)
+        picture = replace(picture, original=image, box=box or picture.box)
         return torch.from_numpy(np.array(picture.seen)).permute(2, 0, 1)[None] / 128 - 1, picture
 
     backbone = attnviz.instrument(family(model_id), preprocess, [f"class {i}" for i in range(10)])
@@ -49,6 +51,20 @@ def test_every_record_is_drawn_as_it_is(model_id: str) -> None:
         elif values.dim() == 1:
             heights = [bar.get_height() for bar in attention.patches]
             np.testing.assert_allclose(heights, np.sort(values.numpy())[::-1])
+
+
+def test_maps_lie_on_what_the_network_saw() -> None:
+    explanation = explained("resnet18t-nl", (20, 10, 60, 50))
+    figure = explanation.figure(explanation.attention[0], Style(query=(0, 0)))
+    photo, attention, cam = figure.axes[:3]
+    assert photo.images[0].get_extent() == pytest.approx([-0.5, 89.5, 59.5, -0.5])
+    for axes in (attention, cam):
+        assert axes.images[0].get_extent() == [0, 90, 60, 0]
+        assert axes.images[-1].get_extent() == [20, 60, 50, 10]
+        assert (axes.get_xlim(), axes.get_ylim()) == ((0, 90), (60, 0))
+    rows, columns = explanation.attention[0].values.query_grid
+    (ring,) = attention.lines
+    assert (ring.get_xdata()[0], ring.get_ydata()[0]) == (20 + 20 / columns, 10 + 20 / rows)
 
 
 @pytest.mark.parametrize("model_id", ["resnet18t-plain", "resnet18t-nl", "resnet18t-ca"])

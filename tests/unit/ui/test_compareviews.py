@@ -1,6 +1,5 @@
 """Compare: a row is what the network's own explanation says; the table is the cards'."""
 
-import base64
 from dataclasses import replace
 
 import numpy as np
@@ -11,21 +10,11 @@ import attnviz
 from attnviz.errors import OptionError
 from attnviz.ui import compareviews
 from attnviz.ui.analysis import Analyst
-from attnviz.ui.examples import examples
 from attnviz.ui.pages.compare import asked
 from attnviz.ui.state import State
+from tests.unit.ui.conftest import unpack
 
 CARDS = attnviz.catalogue()
-
-
-@pytest.fixture(scope="module")
-def analyst() -> Analyst:
-    torch.set_num_threads(1)
-    return Analyst(examples())
-
-
-def unpack(packed: dict) -> np.ndarray:
-    return np.frombuffer(base64.b64decode(packed["data"]), "<f4").reshape(packed["shape"])
 
 
 @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.id)

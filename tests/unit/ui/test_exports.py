@@ -4,17 +4,19 @@ import base64
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 import attnviz
+from attnviz.attribution import Attribution
 from attnviz.errors import OptionError
+from attnviz.render.figures import overview
 from attnviz.ui import exports
 from attnviz.ui.analysis import Analyst, View
 from attnviz.ui.examples import examples
@@ -23,19 +25,13 @@ from attnviz.ui.state import State
 LAYER = "stage3.1.attention"
 
 
-@pytest.fixture(scope="module")
-def analyst() -> Analyst:
-    torch.set_num_threads(1)
-    return Analyst(examples())
-
-
 @pytest.fixture
 def view(analyst: Analyst) -> View:
     return analyst.view(State(analyst.first.source, "resnet18t-cbam", 4, LAYER, "spatial", against=7))
 
 
-def data(view: View, kind: str, settings: object = None) -> bytes:
-    made = exports.export(view, kind, settings)
+def data(view: View, kind: str, settings: object = None, found: Attribution | None = None) -> bytes:
+    made = exports.export(view, kind, settings, found)
     assert made["name"] == f"attnviz-resnet18t-cbam-{LAYER}.{kind}"
     return base64.b64decode(made["data"])
 
@@ -60,8 +56,9 @@ def test_the_page_s_way_of_drawing(view: View) -> None:
     shared = exports.style(view, {"scale": "shared"}).limits
     maps = [record.values for record in view.explanation.attention if record.part == "spatial"]
     assert shared == (min(float(m.min()) for m in maps), max(float(m.max()) for m in maps))
-    junk = exports.style(view, {"map": "../x", "strength": "a", "smooth": 3, "scale": []})
-    assert (junk.colors, junk.strength, junk.smooth, junk.limits) == ("viridis", 0.65, True, None)
+    for strength in ("a", float("nan"), float("inf"), None, [1]):
+        junk = exports.style(view, {"map": "../x", "strength": strength, "smooth": 3, "scale": []})
+        assert (junk.colors, junk.strength, junk.smooth, junk.limits) == ("viridis", 0.65, True, None)
 
 
 def test_arrays(view: View) -> None:
@@ -79,10 +76,27 @@ def test_the_code_makes_the_same_arrays(analyst: Analyst, tmp_path: Path, number
     root = Path(attnviz.__file__).parents[1]
     environment = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
     subprocess.run([sys.executable, "made.py"], cwd=tmp_path, env=environment, check=True, capture_output=True)
-    made, expected = np.load(tmp_path / "attnviz-export" / "arrays.npz"), view.explanation.arrays()
+    found = analyst.attribution(view, lambda _: None)
+    expected = np.load(BytesIO(data(view, "npz", found=found)))
+    np.testing.assert_array_equal(expected["saliency"], found.values)
+    made = np.load(tmp_path / "attnviz-export.npz")
     assert set(made) == set(expected)
     for name in made:
         np.testing.assert_allclose(made[name], expected[name], atol=1e-5 * max(np.abs(expected[name]).max(), 1))
+
+
+def test_a_picture_of_ones_own_is_named_by_its_file(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(tmp_path / "the_dog-2.png")
+    analyst = Analyst(examples(tmp_path))
+    assert "explain(backbone, 'the_dog-2.png', " in exports.snippet(analyst.view(analyst.first))
+
+
+def test_evidence_by_another_method_is_drawn_as_it_is(analyst: Analyst, view: View) -> None:
+    found = analyst.attribution(replace(view, state=replace(view.state, method="saliency")), lambda _: None)
+    drawing = data(view, "svg", found=found)
+    figure = overview(view.explanation, view.record, None, ("Saliency", found.map.numpy()))
+    np.testing.assert_array_equal(figure.axes[2].images[-1].get_array(), found.map)
+    assert drawing != data(view, "svg")
 
 
 def test_an_uploads_path_is_not_in_the_code(analyst: Analyst) -> None:

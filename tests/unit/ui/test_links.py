@@ -5,20 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from gradio.utils import get_upload_folder
 from PIL import Image
 
 from attnviz.ui import links
 from attnviz.ui.analysis import Analyst
-from attnviz.ui.examples import examples
 from attnviz.ui.state import State
-
-
-@pytest.fixture(scope="module")
-def analyst() -> Analyst:
-    torch.set_num_threads(1)
-    return Analyst(examples())
 
 
 def states(analyst: Analyst) -> list[State]:

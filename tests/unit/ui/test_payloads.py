@@ -1,19 +1,17 @@
 """What reaches the page is what the tensors hold."""
 
-import base64
 import json
 
 import numpy as np
 import pytest
-import torch
 
 import attnviz
 from attnviz.errors import OptionError
 from attnviz.mechanisms import BAM, CBAM, ECA, GC, SCSE, SE, SK, CoordinateAttention, NonLocal
-from attnviz.ui import blockviews, payloads, stepviews, texts
+from attnviz.ui import blockviews, payloads, prose, stepviews, texts
 from attnviz.ui.analysis import Analyst
-from attnviz.ui.examples import examples
 from attnviz.ui.state import State
+from tests.unit.ui.conftest import unpack
 
 MECHANISMS = [
     SE(32),
@@ -27,17 +25,6 @@ MECHANISMS = [
     GC(32, fusions=("channel_add", "channel_mul")),
     CoordinateAttention(32),
 ]
-
-
-def unpack(packed: dict) -> np.ndarray:
-    kind = "<f4" if packed["bits"] == 32 else np.uint8
-    return np.frombuffer(base64.b64decode(packed["data"]), kind).reshape(packed["shape"])
-
-
-@pytest.fixture(scope="module")
-def analyst() -> Analyst:
-    torch.set_num_threads(1)
-    return Analyst(examples())
 
 
 def test_floats_arrive_bit_by_bit() -> None:
@@ -134,8 +121,8 @@ def test_the_prediction_lists_every_class(analyst: Analyst) -> None:
 @pytest.mark.parametrize("block", MECHANISMS, ids=lambda block: block.label)
 def test_every_part_has_its_words_and_every_formula_its_mathml(block: attnviz.mechanisms.Mechanism) -> None:
     for part in block.parts:
-        assert texts.SEES[part.kind, part.role]
-        assert texts.DOES_NOT_MEAN[part.kind]
+        assert prose.SEES[part.kind, part.role]
+        assert prose.DOES_NOT_MEAN[part.kind]
         assert texts.ROLE_NAMES[part.role]
     lines = blockviews.mathml(block.formula)
     assert lines

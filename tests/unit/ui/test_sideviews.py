@@ -1,28 +1,15 @@
 """Parts side by side: each is its tensor, and the ratio is what the block did."""
 
-import base64
-
 import numpy as np
 import pytest
-import torch
 
 import attnviz
 from attnviz.ui import sideviews
 from attnviz.ui.analysis import Analyst
-from attnviz.ui.examples import examples
 from attnviz.ui.state import State
+from tests.unit.ui.conftest import unpack
 
 CARDS = [card for card in attnviz.catalogue() if card.mechanism]
-
-
-@pytest.fixture(scope="module")
-def analyst() -> Analyst:
-    torch.set_num_threads(1)
-    return Analyst(examples())
-
-
-def unpack(packed: dict) -> np.ndarray:
-    return np.frombuffer(base64.b64decode(packed["data"]), "<f4").reshape(packed["shape"])
 
 
 @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.id)

@@ -75,11 +75,6 @@ def test_the_shelf_is_bounded_and_expires() -> None:
     assert len(shelf) == 0
 
 
-@pytest.fixture(scope="module")
-def analyst() -> Analyst:
-    return Analyst(examples())
-
-
 @pytest.mark.parametrize(
     "source",
     ["upload:/etc/hostname", "upload:relative.png", "example:none", "file:/etc/hostname", "example:../x", "x"],

@@ -2,20 +2,12 @@
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 import attnviz
 from attnviz.ui import zoomviews
 from attnviz.ui.analysis import Analyst
-from attnviz.ui.examples import examples
 from attnviz.ui.state import State
-
-
-@pytest.fixture(scope="module")
-def analyst() -> Analyst:
-    torch.set_num_threads(1)
-    return Analyst(examples())
 
 
 @pytest.mark.parametrize(("size", "factor", "box"), [
