@@ -83,9 +83,8 @@ def _guided_grad_cam(score: Score, x: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Method:
-    """A method: its name for people, its source, how it runs, how many pictures it scores, and its map."""
+    """A method: its source, how it runs, how many pictures it scores, and its map."""
 
-    label: str
     citation: str
     run: Callable[[Score, Tensor], Tensor]
     pictures: Callable[[Tensor], int]
@@ -106,28 +105,24 @@ def _positions(x: Tensor) -> int:
 
 METHODS: dict[str, Method] = {
     "guided_grad_cam": Method(
-        "Guided Grad-CAM",
         "Selvaraju et al. 2017, section 3.2: guided backpropagation (Springenberg et al. 2015) times Grad-CAM",
         _guided_grad_cam,
         lambda _: 2,
         lambda values: values.sum(0),
     ),
     "integrated_gradients": Method(
-        "Integrated Gradients",
         "Sundararajan, Taly, Yan 2017, eq. 1; from the picture of mean color",
         _integrated_gradients,
         lambda _: STEPS,
         lambda values: values.sum(0),
     ),
     "occlusion": Method(
-        "Occlusion",
         "Zeiler, Fergus 2014, section 4.2: how much the score falls under a square of mean color",
         _occlusion,
         _positions,
         lambda values: values.mean(0),
     ),
     "saliency": Method(
-        "Saliency",
         "Simonyan, Vedaldi, Zisserman 2014, section 3.1",
         _saliency,
         lambda _: 1,

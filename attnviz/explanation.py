@@ -193,6 +193,7 @@ class Explanation:
             value = record.values
             if isinstance(value, AffinityMap):
                 arrays |= {f"{name}/theta": value.theta.numpy(), f"{name}/phi": value.phi.numpy()}
+                arrays |= {f"{name}/pairwise": np.array(value.pairwise), f"{name}/scale": np.array(value.scale)}
             elif isinstance(value, Coordinate):
                 arrays |= {f"{name}/h": value.h.numpy(), f"{name}/w": value.w.numpy()}
             else:

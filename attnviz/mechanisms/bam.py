@@ -19,6 +19,9 @@ from attnviz.mechanisms.base import (
     squeeze,
 )
 
+_CHANNEL = r"\mathrm{MLP}(\mathrm{AvgPool}\,F)"
+_SPATIAL = r"f_3^{1\times 1}(f_2^{3\times 3}(f_1^{3\times 3}(f_0^{1\times 1}(F))))"
+
 
 class BAM(Mechanism):
     """Bottleneck Attention Module (Park et al. 2018, eq. 1-4).
@@ -34,10 +37,7 @@ class BAM(Mechanism):
     """
 
     label = "BAM"
-    formula = (
-        r"M(F) = \sigma(M_c(F) + M_s(F)),\quad M_c = \mathrm{BN}(\mathrm{MLP}(\mathrm{AvgPool}\,F)),\quad "
-        r"M_s = \mathrm{BN}(f_3^{1\times 1}(f_2^{3\times 3}(f_1^{3\times 3}(f_0^{1\times 1}(F))))),\quad F' = F + F \otimes M(F)"
-    )
+    formula = r"F' = F + F \otimes M(F)"
     citation = "Park, Woo, Lee, Kweon: BAM: Bottleneck Attention Module, BMVC 2018"
     paper = "1807.06514"
     placement = Placement.STAGE
@@ -58,6 +58,11 @@ class BAM(Mechanism):
         choose("BAM", "combine", combine, ("sum", "product"))
         choose("BAM", "norm", norm, ("paper", "code"))
         self.combine = combine
+        sign = "+" if combine == "sum" else r"\cdot"
+        last = "" if norm == "code" else r"\mathrm{BN}"
+        self._branches = (rf"M_c(F) = {_around(last, _CHANNEL)}", rf"M_s(F) = {_around(last, _SPATIAL)}")
+        gate = rf"M(F) = \sigma(M_c(F) {sign} M_s(F))"
+        self.formula = r",\quad ".join((gate, *self._branches, self.formula))
         neutral = 0.0 if combine == "sum" else 1.0
         self.parts = (
             Part("channel", Kind.CHANNEL, Role.LOGIT, ("channel",), off=neutral, touches=False),
@@ -89,7 +94,7 @@ class BAM(Mechanism):
         z = squeeze(x, "avg")
         yield Step("squeeze", r"\mathrm{AvgPool}\,F", z)
         c = self.channel(z)
-        yield Step("channel logits", r"M_c(F) = \mathrm{BN}(\mathrm{MLP}(\mathrm{AvgPool}\,F))", c)
+        yield Step("channel logits", self._branches[0], c)
         s = self.spatial(x)
         yield Step("spatial logits", r"M_s(F)", s)
         sign = "+" if self.combine == "sum" else r"\cdot"
@@ -112,3 +117,7 @@ class BAM(Mechanism):
             "gate": r"M(F)_{<c>}(<i>,<j>) = \sigma(<combine>) = <gate>",
             "scale": r"F'_{<c>}(<i>,<j>) = <x> + <x> \cdot <gate> = <scale>",
         }
+
+
+def _around(function: str, inner: str) -> str:
+    return f"{function}({inner})" if function else inner

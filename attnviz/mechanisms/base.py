@@ -81,14 +81,14 @@ class Step(NamedTuple):
 class Mechanism(nn.Module, ABC):
     """An attention mechanism: (B, C, *grid) in, the same grid out (unless it has a stride).
 
-    Subclasses declare ``label``, ``formula`` (LaTeX), ``citation``, ``paper`` (arXiv number),
+    Subclasses declare ``label``, ``formula`` (LaTeX; as the block was built, where options change it), ``citation``, ``paper`` (arXiv number),
     ``placement`` and ``parts``, and write ``compute``, ``recompose`` and ``equations``.
 
     ``axes`` names the axes of those steps' values whose shape does not tell (see ``axes_of``).
     """
 
     label: ClassVar[str]
-    formula: ClassVar[str]
+    formula: str
     citation: ClassVar[str]
     paper: ClassVar[str]
     placement: ClassVar[Placement]

@@ -15,6 +15,12 @@ SOFTMAX_FORMS = ("embedded_gaussian", "gaussian")
 _CONVS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 _NORMS = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 _POOLS = {1: nn.MaxPool1d(2), 2: nn.MaxPool2d(2), 3: nn.MaxPool3d((1, 2, 2))}
+_MATCHES = {
+    "embedded_gaussian": r"e^{\theta(x_i)^{\top}\phi(x_j)}",
+    "gaussian": r"e^{x_i^{\top}x_j}",
+    "dot_product": r"\theta(x_i)^{\top}\phi(x_j)",
+    "concatenation": r"\mathrm{ReLU}(\mathbf{w}_f^{\top}[\theta(x_i), \phi(x_j)])",
+}
 _FORMULAS = {
     "embedded_gaussian": r"\operatorname{softmax}_j(\theta_i^{\top}\phi_j)",
     "gaussian": r"\operatorname{softmax}_j(x_i^{\top}x_j)",
@@ -65,7 +71,7 @@ class NonLocal(Mechanism):
     """
 
     label = "Non-Local"
-    formula = r"z_i = W_z\,y_i + x_i,\quad y_i = \frac{1}{\mathcal{C}(x)}\sum_j f(x_i, x_j)\,g(x_j),\quad f(x_i, x_j) = e^{\theta(x_i)^{\top}\phi(x_j)}"
+    formula = r"z_i = W_z\,y_i + x_i,\quad y_i = \frac{1}{\mathcal{C}(x)}\sum_j f(x_i, x_j)\,g(x_j)"
     citation = "Wang, Girshick, Gupta, He: Non-local Neural Networks, CVPR 2018"
     paper = "1711.07971"
     axes: ClassVar = {"theta": "qd", "phi": "kd", "affinity": "qk", "g": "kd", "aggregate": "qd"}
@@ -91,6 +97,8 @@ class NonLocal(Mechanism):
         if scale and pairwise not in SOFTMAX_FORMS:
             raise OptionError(f"NonLocal: scale divides a softmax's logits; {pairwise} has no softmax")
         self.grid_dims, self.pairwise, self.subsample = dims, pairwise, subsample
+        match = _MATCHES[pairwise][:-1] + r" / \sqrt{d}}" if scale else _MATCHES[pairwise]
+        self.formula = rf"{self.formula},\quad f(x_i, x_j) = {match}"
         conv = _CONVS[dims]
         self.pool = _POOLS[dims] if subsample else nn.Identity()
         self.g = conv(channels, inner, 1)

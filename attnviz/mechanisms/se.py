@@ -28,7 +28,7 @@ class SE(Mechanism):
         reduction: r; the hidden layer has C // r units.
         min_hidden: the fewest hidden units (0: C // r alone decides, and must be at least 1).
         squeeze: "avg" (the paper) or "max" pooling over positions.
-        bias: whether the two fully connected layers have biases (the published code has none).
+        bias: whether the two fully connected layers have biases (eq. 3 has none; the released networks do).
     """
 
     label = "SE"

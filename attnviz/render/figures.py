@@ -29,6 +29,7 @@ class Style:
         smooth: interpolated, or on the map's own grid.
         limits: the ends of the attention's color scale; None for the map's own.
         query: (row, column) of an affinity's query; None for the middle one.
+        channel: which of a map for each channel; None for their mean.
     """
 
     colors: str = "viridis"
@@ -36,6 +37,7 @@ class Style:
     smooth: bool = True
     limits: tuple[float, float] | None = None
     query: tuple[int, ...] | None = None
+    channel: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,8 +105,9 @@ def draw_record(axes: Axes, record: "AttentionRecord", ground: Ground, style: St
         y = top + (query[-2] + 0.5) * (bottom - top) / rows
         axes.plot(x, y, "o", mfc="none", mec="white", ms=10, mew=2)
     elif isinstance(values, Coordinate):
-        product = values.h.mean(0)[:, None] * values.w.mean(0)[None]
-        overlay(axes, product.numpy(), ground, f"{title}, mean strips' product", style)
+        h, w = values.h.numpy(), values.w.numpy()
+        products = h[:, :, None] * w[:, None, :]
+        overlay(axes, _one(products, style), ground, f"{title}, product of the strips, {_which(style)}", style)
     elif record.kind is Kind.CHANNEL:
         axes.bar(np.arange(len(values)), np.sort(values.numpy())[::-1], width=1.0)
         axes.set(title=f"{title}, sorted", xlabel="channel, by rank", ylabel=str(record.role))
@@ -117,9 +120,18 @@ def draw_record(axes: Axes, record: "AttentionRecord", ground: Ground, style: St
         axes.set(title=title, xlabel="channel", ylabel="share", ylim=(0, 1))
         axes.legend(loc="lower right")
     else:
-        grid = values.mean(0) if record.kind is Kind.VOLUME else values
-        note = ", mean over channels" if record.kind is Kind.VOLUME else ""
-        overlay(axes, grid.numpy(), ground, title + note, style)
+        volume = record.kind is Kind.VOLUME
+        grid = _one(values.numpy(), style) if volume else values.numpy()
+        overlay(axes, grid, ground, f"{title}, {_which(style)}" if volume else title, style)
+
+
+def _one(maps: Array, style: Style) -> Array:
+    """One of a map for each channel, or their mean."""
+    return np.asarray(maps.mean(0) if style.channel is None else maps[style.channel])
+
+
+def _which(style: Style) -> str:
+    return "mean over channels" if style.channel is None else f"channel {style.channel}"
 
 
 def overlay(axes: Axes, grid: Array, ground: Ground, title: str, style: Style) -> None:

@@ -46,6 +46,12 @@ class View:
         return target if isinstance(target, int) else target[0]
 
     @property
+    def place(self) -> tuple[int, int]:
+        """The chosen (row, column) of the chosen block's grid."""
+        assert self.state.query is not None
+        return self.state.query
+
+    @property
     def block(self) -> tuple[AttentionRecord, ...]:
         """The chosen block's records, one a part."""
         chosen = self.record
@@ -88,7 +94,8 @@ class Analyst:
             explanation = self._explanation(state, (explanation.target, state.against), path)
         record = _choose(explanation.attention, state.layer, state.part)
         if record is not None:
-            state = replace(state, layer=record.layer, part=record.part)
+            query = _place(explanation, record, state.query)
+            state = replace(state, layer=record.layer, part=record.part, query=query)
         return View(state, name, path, explanation, record)
 
     def _picture(self, source: str) -> tuple[Path, str]:
@@ -117,12 +124,14 @@ class Analyst:
         backbone = load(state.model)
         sibling = self._shelf.find(lambda other: isinstance(other, tuple) and other[:2] == key[:2])
         if sibling is not None:
-            explanation = replace(explain(backbone, sibling.input, target), picture=sibling.picture)
+            other, kept = sibling
+            explanation = replace(explain(backbone, kept.input, target), picture=kept.picture)
+            self._shelf.put(key, explanation, as_old_as=other)  # it holds the same picture
         else:
             if state.source.startswith("upload:") and not path.exists():
                 raise PictureError(texts.GONE)
             explanation = _lighter(explain(backbone, path, target))
-        self._shelf.put(key, explanation)
+            self._shelf.put(key, explanation)
         return explanation
 
 
@@ -143,6 +152,20 @@ def _lighter(explanation: Explanation) -> Explanation:
     left, top, right, bottom = picture.box
     box = (left * x, top * y, right * x, bottom * y)
     return replace(explanation, picture=Picture(small, picture.seen, box))
+
+
+def _place(explanation: Explanation, record: AttentionRecord, asked: tuple[int, int] | None) -> tuple[int, int]:
+    """The chosen place on a block's grid, or where Grad-CAM is strongest."""
+    rows, columns = record.after.shape
+    if asked is not None:
+        if asked[0] >= rows or asked[1] >= columns:
+            raise OptionError(texts.BAD_REQUEST.format(what="query"))
+        return asked
+    if explanation.cam is None:
+        return rows // 2, columns // 2
+    height, width = explanation.cam.signed.shape
+    row, column = divmod(int(explanation.cam.signed.argmax()), width)
+    return int((row + 0.5) * rows / height), int((column + 0.5) * columns / width)
 
 
 def _choose(records: tuple[AttentionRecord, ...], layer: str | None, part: str | None) -> AttentionRecord | None:

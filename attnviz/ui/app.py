@@ -13,14 +13,14 @@ from attnviz.ui.pages.inspect import Inspect
 from attnviz.ui.pages.read import read
 from attnviz.ui.theme import head, theme
 
-HOUR = 3600
+HOUR, SWEEP = 3600, 300  # seconds that an upload stays, and between two looks for those that stayed longer
 MAX_FILE = "20mb"
 
 
 def build(examples_folder: Path | None = None) -> gr.Blocks:
     """The whole app, with its first view computed. Raises AttnvizError where something it needs is missing."""
     analyst = Analyst(examples(examples_folder))
-    with gr.Blocks(title=f"{texts.APP}: {texts.TAGLINE}", fill_width=True, delete_cache=(HOUR, HOUR)) as blocks:
+    with gr.Blocks(title=f"{texts.APP}: {texts.TAGLINE}", fill_width=True, delete_cache=(SWEEP, HOUR)) as blocks:
         gr.HTML(f'<header class="av-brand"><h1>{texts.APP}</h1></header>', padding=False, apply_default_css=False)
         inspect = Inspect(analyst)
         inspect.above()

@@ -7,7 +7,6 @@ import numpy as np
 from latex2mathml.converter import convert
 
 from attnviz.capture import AffinityMap
-from attnviz.errors import OptionError
 from attnviz.explanation import AttentionRecord
 from attnviz.measures import entropy, query_dependence
 from attnviz.ui import prose, texts
@@ -124,6 +123,8 @@ def branches(view: View) -> Payload | None:
         names.append(" · ".join(filter(None, (texts.BRANCHES["branch"].format(branch=m + 1), window))))
     return {
         "title": title(record),
+        "layer": record.layer,
+        "part": record.part,
         "caption": f"{record.layer} · {values.shape[1]} channels",
         "values": packed(values),
         "mean": packed(values.mean(1)),
@@ -137,13 +138,12 @@ def affinity(view: View) -> Payload | None:
     if record is None or not isinstance(record.values, AffinityMap):
         return None
     values = record.values
-    query = position(view, values.query_grid)
     return {
         "layer": record.layer,
         "role": str(record.role),
-        "query": list(query),
+        "query": list(view.place),
         "queries": list(values.query_grid),
-        "row": packed(values.row(query).numpy()),
+        "row": packed(values.row(view.place).numpy()),
         "caption": f"{record.layer} · {' × '.join(map(str, (len(values.theta), len(values.phi))))}",
     }
 
@@ -163,23 +163,6 @@ def dependence(view: View) -> Payload | None:
         "caption": record.layer,
         "words": words.format(ratio=f"{ratio:.2g} times"),
     }
-
-
-def position(view: View, grid: tuple[int, ...]) -> tuple[int, int]:
-    """The chosen place on a block's grid, or where Grad-CAM is strongest."""
-    rows, columns = grid
-    row, column = view.state.query or _start(view, grid)
-    if row >= rows or column >= columns:
-        raise OptionError(texts.BAD_REQUEST.format(what="query"))
-    return row, column
-
-
-def _start(view: View, grid: tuple[int, ...]) -> tuple[int, ...]:
-    if view.explanation.cam is None:
-        return tuple(n // 2 for n in grid)
-    signed = view.explanation.cam.signed.numpy()
-    peak = np.unravel_index(int(signed.argmax()), signed.shape)
-    return tuple(int((i + 0.5) * n / m) for i, n, m in zip(peak, grid, signed.shape, strict=True))
 
 
 def formula(view: View) -> Payload | None:

@@ -84,5 +84,6 @@ def table(cards: list[ModelCard]) -> list[Payload]:
 def _pointing(measured: dict[str, Any] | None) -> Payload | None:
     if measured is None:
         return None
-    found = measured["grad_cam"]
-    return {"value": found["share"], "text": with_interval(found["share"], found["interval"])}
+    found, center = measured["grad_cam"], percent(measured["center"]["share"])
+    text = texts.COMPARE_POINTING.format(found=with_interval(found["share"], found["interval"]), center=center)
+    return {"value": found["share"], "text": text}

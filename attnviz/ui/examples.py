@@ -26,6 +26,8 @@ class Example:
 def examples(folder: Path | None = None) -> list[Example]:
     """Those of a lecturer's folder first, then drawn scenes, then photos of installed packages."""
     own = _own(folder) if folder else []
+    if len(own) > LIMIT:
+        raise AttnvizError(f"--examples {folder}: {len(own)} pictures; the page has room for {LIMIT}")
     return [*own, *_drawn(), *_packaged()][:LIMIT]
 
 
@@ -59,7 +61,7 @@ def _own(folder: Path) -> list[Example]:
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() in SUFFIXES:
             _check(path)
-            found.append(Example(f"own-{path.stem}", _title(path), path, "own"))
+            found.append(Example(f"own-{path.name}", _title(path), path, "own"))
     return found
 
 

@@ -7,13 +7,12 @@ from math import isfinite
 from typing import Any, TypeGuard
 
 from attnviz import __version__
-from attnviz.attribution import METHODS, Attribution
+from attnviz.attribution import Attribution
 from attnviz.errors import OptionError
 from attnviz.render.colors import SEQUENTIAL
 from attnviz.render.figures import Style, overview
 from attnviz.ui import texts
 from attnviz.ui.analysis import View
-from attnviz.ui.blockviews import position
 from attnviz.ui.payloads import Payload, shared
 
 Make = Callable[[View, dict[str, Any], Attribution | None], bytes]
@@ -26,11 +25,13 @@ explanation = attnviz.explain(backbone, {picture}, target={target!r})
 {arrays}'''
 
 
-def export(view: View, kind: Any, settings: Any, found: Attribution | None = None) -> Payload:
+def export(view: View, asked: Any, found: Attribution | None = None) -> Payload:
     """A file for the browser to keep: its name, its type and its bytes. Raises OptionError for another kind.
 
-    ``found``: the evidence that the page shows in Grad-CAM's place.
+    ``asked``: ``kind``, one of MAKERS, and ``view``, the page's settings. ``found``: the evidence that the page
+    shows in Grad-CAM's place.
     """
+    kind, settings = (asked.get("kind"), asked.get("view")) if isinstance(asked, dict) else (None, None)
     if not isinstance(kind, str) or kind not in MAKERS:
         raise OptionError(texts.BAD_REQUEST.format(what="export"))
     mime, make = MAKERS[kind]
@@ -50,15 +51,16 @@ def style(view: View, settings: dict[str, Any]) -> Style:
     if record is not None:
         if settings.get("scale") == "absolute" and record.role == "gate":
             limits = (0.0, 1.0)
-        elif settings.get("scale") == "shared" and (ends := shared(view)) is not None:
+        elif settings.get("scale") == "shared" and view.state.channel is None and (ends := shared(view)) is not None:
             limits = (ends[0], ends[1])
-        query = position(view, tuple(record.after.shape))
+        query = view.place
     return Style(
         colors=colors if colors in SEQUENTIAL else SEQUENTIAL[0],
         strength=min(max(strength, 0.0), 1.0) if _finite(strength) else Style.strength,
         smooth=settings.get("smooth") is not False,
         limits=limits,
         query=query,
+        channel=view.state.channel,
     )
 
 
@@ -69,7 +71,7 @@ def _finite(value: Any) -> TypeGuard[float]:
 def _figure(kind: str) -> Make:
     def make(view: View, settings: dict[str, Any], found: Attribution | None) -> bytes:
         file = BytesIO()
-        evidence = None if found is None else (METHODS[found.method].label, found.map.numpy())
+        evidence = None if found is None else (texts.EVIDENCE[found.method], found.map.numpy())
         figure = overview(view.explanation, view.record, style(view, settings), evidence)
         figure.savefig(file, format=kind, dpi=160)
         return file.getvalue()

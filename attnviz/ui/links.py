@@ -5,9 +5,11 @@ from dataclasses import replace
 from typing import Any
 
 from attnviz.errors import OptionError
+from attnviz.ui import texts
 from attnviz.ui.analysis import Analyst, View
 from attnviz.ui.state import EVIDENCE, HOWS, SCOPES, State
 
+UPLOAD = "upload"  # in place of an example's name: the picture was a person's own
 Read = Callable[[str, State, Analyst], dict[str, Any]]
 
 
@@ -16,7 +18,7 @@ def write(view: View) -> dict[str, str]:
     state, classes = view.state, view.card.classes
     kind, _, example = state.source.partition(":")
     found = {
-        "example": example if kind == "example" else None,
+        "example": example if kind == "example" else UPLOAD,
         "model": state.model,
         "block": state.layer,
         "part": state.part,
@@ -41,6 +43,7 @@ def read(given: Mapping[str, Any], default: State, analyst: Analyst) -> tuple[Vi
             state = replace(state, **reader(str(given[name]), state, analyst))
         except (KeyError, ValueError):
             lost.append(name)
+    wanted, state = state.query, replace(state, query=None)
     view = analyst.view(state)
     blocks = {record.layer: record for record in view.explanation.attention}
     if state.layer is not None and state.layer not in blocks:
@@ -48,21 +51,33 @@ def read(given: Mapping[str, Any], default: State, analyst: Analyst) -> tuple[Vi
     elif state.part is not None and view.state.part != state.part:
         lost.append("part")
     view = analyst.view(state)
-    return _placed(view, analyst, lost), lost
+    return _placed(view, wanted, analyst, lost), lost
 
 
-def _placed(view: View, analyst: Analyst, lost: list[str]) -> View:
-    """The view without a place or a channel that its block does not have."""
+def regret(given: Mapping[str, Any], lost: list[str]) -> str:
+    """What to say of a link whose wishes cannot all be met; nothing where they can."""
+    said = []
+    if given.get("example") == UPLOAD:
+        said.append(texts.LINK_UPLOAD)
+        lost = [name for name in lost if name != "example"]
+    if lost:
+        said.append(texts.TOOLBAR["lost"].format(names=", ".join(lost)))
+    return " ".join(said)
+
+
+def _placed(view: View, query: tuple[int, int] | None, analyst: Analyst, lost: list[str]) -> View:
+    """The view at the place that was asked for, without a place or a channel that its block does not have."""
     state = view.state
     if view.record is not None:
         rows, columns = view.record.after.shape
-        if state.query is not None and (state.query[0] >= rows or state.query[1] >= columns):
-            state = replace(state, query=None)
+        if query is not None and query[0] < rows and query[1] < columns:
+            state = replace(state, query=query)
+        elif query is not None:
             lost.append("at")
         if state.channel is not None and state.channel >= view.explanation.backbone.blocks[view.record.layer].channels:
             state = replace(state, channel=None)
             lost.append("channel")
-    return view if state == view.state else analyst.view(state)
+    return analyst.view(state)
 
 
 def _example(value: str, _: State, analyst: Analyst) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from attnviz import Edit, Explanation, explain
 from attnviz.errors import EditError
 from attnviz.ui import texts
 from attnviz.ui.analysis import View
-from attnviz.ui.payloads import Payload, packed, percent, with_interval
+from attnviz.ui.payloads import Payload, evidence_of, packed, percent, with_interval
 
 TOP = 5
 
@@ -23,7 +23,8 @@ def matter(view: View) -> Payload | None:
         "before": _side(view.explanation, view.target),
         "after": None,
         "refused": None,
-        "validation": _validation(view) if state.scope == "all" else [],
+        "cam_of": evidence_of(view),
+        "validation": _validation(view),
     }
     before = view.explanation
     try:

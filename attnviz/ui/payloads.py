@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from attnviz.attribution import Attribution
+from attnviz.attribution import METHODS, Attribution
 from attnviz.backbones.card import ModelCard
 from attnviz.capture import AffinityMap
 from attnviz.ui import prose, texts
@@ -215,8 +215,9 @@ def attention(view: View) -> Payload:
             value["map"] = packed(values.numpy())
         case "volume":
             value |= {"volume": packed(values.numpy()), "map": packed(values.numpy().mean(0))}
+            value["channel"] = view.state.channel
         case "coordinate":
-            value |= {"h": packed(values.h.numpy()), "w": packed(values.w.numpy())}
+            value |= {"h": packed(values.h.numpy()), "w": packed(values.w.numpy()), "channel": view.state.channel}
         case "affinity":
             value["affinity"] = _factors(values)
         case _:
@@ -266,7 +267,7 @@ def cam(view: View) -> Payload:
     return {
         "kind": "cam",
         "role": "evidence",
-        "title": texts.EVIDENCE_TITLE.format(method=texts.EVIDENCE["grad_cam"], of=_of(view)),
+        "title": texts.EVIDENCE_TITLE.format(method=texts.EVIDENCE["grad_cam"], of=evidence_of(view)),
         "caption": f"{explanation.cam.layer} · {rows}×{columns}",
         "note": texts.CAM_NOTE if explanation.cam.positive else none.format(**names),
         "map": packed(explanation.cam.map.numpy()),
@@ -280,9 +281,9 @@ def attribution(view: View, found: Attribution) -> Payload:
     return {
         "kind": "cam",
         "role": "attribution",
-        "title": texts.EVIDENCE_TITLE.format(method=texts.EVIDENCE[found.method], of=_of(view)),
+        "title": texts.EVIDENCE_TITLE.format(method=texts.EVIDENCE[found.method], of=evidence_of(view)),
         "caption": f"{texts.EVIDENCE_INPUT} · {rows}×{columns}",
-        "note": texts.EVIDENCE_NOTES[found.method],
+        "note": f"{texts.EVIDENCE_NOTES[found.method]} {METHODS[found.method].citation}.",
         "map": packed(found.map.numpy()),
     }
 
@@ -306,7 +307,8 @@ def _named(view: View) -> dict[str, str]:
     return {"label": classes[view.target], "other": "" if against is None else classes[against]}
 
 
-def _of(view: View) -> str:
+def evidence_of(view: View) -> str:
+    """What the evidence is for: a class, or one against another."""
     names = _named(view)
     return texts.EVIDENCE_AGAINST.format(**names) if names["other"] else names["label"]
 

@@ -33,7 +33,7 @@ SEES = {
         "gate",
     ): (
         "For each channel a gate along the height (left edge) and one along the width (lower edge); the map "
-        "is their product."
+        "is their product, in the mean over channels or for one that you choose."
     ),
     (
         "branch",
@@ -87,7 +87,7 @@ ABOUT: dict[str, tuple[str, str, str | None]] = {
         "photo-and-prediction",
     ),
     "rail": (
-        "The network from its first block to its last; a thumbnail is that block's attention for this photo.",
+        "The network's blocks in order; a thumbnail is the attention's map or, without one, what leaves the block.",
         "A small or even map is no broken one: early blocks see fine grids, late ones coarse grids.",
         "maps-colors-and-scales",
     ),
@@ -112,7 +112,7 @@ ABOUT: dict[str, tuple[str, str, str | None]] = {
         None,
     ),
     "channels": (
-        "One bar a channel: the block's own number for it, or the channel's mean where its attention has none.",
+        "One bar a channel: the block's own number for it, or the mean of its gates over places.",
         "A tall bar is no important channel: what the classes make of it is not in this number.",
         "numbers-of-a-block",
     ),

@@ -7,15 +7,20 @@ from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 V = TypeVar("V")
+MARGIN = 0.05  # seconds by which the timer comes late rather than early
 
 
 class Shelf(Generic[V]):
-    """Values by key; the least recently used goes first, and nothing stays longer than ``seconds``."""
+    """Values by key; the least recently used goes first, and nothing stays longer than ``seconds``.
+
+    What outlives nobody's visit is swept away by a timer, which runs while there is anything to sweep.
+    """
 
     def __init__(self, limit: int, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self.limit, self.seconds, self._clock = limit, seconds, clock
         self._values: OrderedDict[Hashable, tuple[float, V]] = OrderedDict()
         self._lock = threading.Lock()
+        self._timer: threading.Timer | None = None
 
     def __len__(self) -> int:
         return len(self._values)
@@ -29,19 +34,35 @@ class Shelf(Generic[V]):
             self._values.move_to_end(key)
             return self._values[key][1]
 
-    def find(self, matches: Callable[[Hashable], bool]) -> V | None:
-        """Some value whose key matches, or None."""
+    def find(self, matches: Callable[[Hashable], bool]) -> tuple[Hashable, V] | None:
+        """Some key that matches with its value, or None."""
         with self._lock:
             self._expire()
-            return next((value for key, (_, value) in self._values.items() if matches(key)), None)
+            return next(((key, value) for key, (_, value) in self._values.items() if matches(key)), None)
 
-    def put(self, key: Hashable, value: V) -> None:
-        """Keep a value; what it displaces is forgotten."""
+    def put(self, key: Hashable, value: V, as_old_as: Hashable = None) -> None:
+        """Keep a value; what it displaces is forgotten. It counts as old as the value under another key."""
         with self._lock:
-            self._values[key] = (self._clock(), value)
+            born, _ = self._values.get(as_old_as, (self._clock(), None))
+            self._values[key] = (born, value)
             self._values.move_to_end(key)
             while len(self._values) > self.limit:
                 self._values.popitem(last=False)
+            self._wind()
+
+    def _wind(self) -> None:
+        """Set the timer for the oldest value, where none runs."""
+        if self._timer is None and self._values:
+            oldest = min(born for born, _ in self._values.values())
+            self._timer = threading.Timer(max(oldest + self.seconds - self._clock(), 0) + MARGIN, self._sweep)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _sweep(self) -> None:
+        with self._lock:
+            self._timer = None
+            self._expire()
+            self._wind()
 
     def _expire(self) -> None:
         oldest = self._clock() - self.seconds

@@ -4,6 +4,7 @@ import numpy as np
 
 from attnviz import catalogue, explain, load
 from attnviz.capture import AffinityMap
+from attnviz.errors import OptionError
 from attnviz.explanation import AttentionRecord
 from attnviz.ui import texts
 from attnviz.ui.analysis import View
@@ -17,18 +18,31 @@ def sides(view: View) -> Payload | None:
     record = view.record
     if record is None:
         return None
-    before, after = record.before.numpy(), record.after.numpy()
+    before, after, names = _around(view, record)
     figures = [_part(part) for part in view.block if part.kind != "affinity"]
     if record.mechanism == "GC":
         figures += _non_local(view, record)
     ends = [min(float(before.min()), float(after.min())), max(float(before.max()), float(after.max()))]
     figures += [
-        _map("before", texts.SIDES["before"], before, ends),
-        _map("after", texts.SIDES["after"], after, ends),
+        _map("before", names["before"], before, ends),
+        _map("after", names["after"], after, ends),
     ]
     if before.shape == after.shape:
-        figures.append(_map("ratio", texts.SIDES["ratio"], ratio(before, after)))
+        gain = ratio(record.before.numpy(), record.after.numpy())
+        figures.append(_map("ratio", texts.SIDES["ratio"], gain))
     return {"caption": record.layer, "figures": figures}
+
+
+def _around(view: View, record: AttentionRecord) -> tuple[Array, Array, dict[str, str]]:
+    """What goes into the block and what comes out, of the chosen channel or in the mean, and how that is called."""
+    channel = view.state.channel
+    if channel is None:
+        return record.before.numpy(), record.after.numpy(), texts.SIDES
+    before, after = view.explanation.features(record.layer, record.call)
+    if channel >= min(len(before), len(after)):
+        raise OptionError(texts.BAD_REQUEST.format(what="channel"))
+    names = {name: text.format(channel=channel) for name, text in texts.SIDES_CHANNEL.items()}
+    return before[channel].numpy(), after[channel].numpy(), names
 
 
 def ratio(before: Array, after: Array) -> Array:

@@ -84,20 +84,21 @@ class State:
         return asdict(self)
 
 
-def change(data: Any) -> str:
-    """Which field a browser's event changes."""
-    name = data.get("change") if isinstance(data, dict) else None
-    if name not in CHANGES:
-        raise _bad("change")
-    return str(name)
+def changes(data: Any) -> tuple[str, ...]:
+    """Which fields a browser's event changes: one, or those that were chosen while it waited for an answer."""
+    names = data.get("changes") if isinstance(data, dict) else None
+    if not isinstance(names, list) or not names or any(name not in CHANGES for name in names):
+        raise _bad("changes")
+    return tuple(dict.fromkeys(map(str, names)))
 
 
 def linked(data: Any) -> tuple[dict[str, Any], list[str]]:
     """What a link in the browser's address asks for, and what of it the browser did not understand."""
-    link, junk = data.get("link"), data.get("junk") or []
-    if not isinstance(link, dict) or not isinstance(junk, list) or len(junk) > 20:
+    link = data.get("link")
+    asked, junk = (link.get("asked"), link.get("junk") or []) if isinstance(link, dict) else (None, None)
+    if not isinstance(asked, dict) or not isinstance(junk, list) or len(junk) > 20:
         raise _bad("link")
-    return link, [str(name)[:40] for name in junk]
+    return asked, [str(name)[:40] for name in junk]
 
 
 def serial(data: Any) -> int:

@@ -4,7 +4,7 @@ from attnviz.equations import Place, numbers
 from attnviz.errors import OptionError
 from attnviz.ui import texts
 from attnviz.ui.analysis import View
-from attnviz.ui.blockviews import barred, mathml, per_channel, position
+from attnviz.ui.blockviews import barred, mathml, per_channel
 from attnviz.ui.payloads import Array, Payload, packed
 
 INPUT = r"x \in \mathbb{R}^{C \times H \times W}"
@@ -19,7 +19,7 @@ def stepper(view: View) -> Payload | None:
     inside = explanation.inside(layer, record.call)
     x, output = inside.input, inside.output
     block = explanation.backbone.blocks[layer]
-    channel, at = _channel(view, len(output)), position(view, tuple(output.shape[1:]))
+    channel, at = _channel(view, len(output)), view.place
     place = Place(channel, *at, output.shape[2])
     live = numbers(explanation, layer, inside, channel, at)
     first = _drawing("cij", x.numpy(), place)

@@ -16,14 +16,17 @@ TOOLBAR = {
     "pdf": "Document (PDF)",
     "npz": "Arrays (NPZ)",
     "py": "Python that makes them",
+    "unshared": "The link holds all but your picture: whoever opens it sees an example instead.",
     "lost": "The link asks for what is not here ({names}); the rest is shown.",
 }
+
+LINK_UPLOAD = "This link was made with a picture that a person uploaded. It is not in the link; an example is shown."
 
 PHOTO = {
     "heading": "Photo",
     "hint": "Drop, paste or",
     "choose": "choose",
-    "kept": "It stays on this server for an hour.",
+    "kept": "It stays on this server for about an hour.",
     "examples": "Examples",
     "uploading": "Uploading …",
     "refused": "This file did not get through: {why}",
@@ -177,6 +180,10 @@ SIDES = {
     "non_local": "{model}, same stage: mean over its queries",
     "note": "Gates from 0 to 1. Out against in is what all parts do together, place by place (mean over channels).",
 }
+SIDES_CHANNEL = {
+    "before": "What goes in: channel {channel}",
+    "after": "What comes out: channel {channel}, same scale",
+}
 ZOOM = {
     "heading": "Does a larger object move the shares?",
     "zoom": "Zoom",
@@ -268,7 +275,7 @@ MATTER = {
     "after": "Attention {how}",
     "silent": "no positive evidence",
     "cam": "Grad-CAM of {label}, {side}; one scale for both, 0 to {high}",
-    "validation": "On the whole validation set",
+    "validation": "On the whole validation set, all blocks at once",
     "meaning_off": (
         "Off lets everything pass, and so takes away the attention's average gain as well: read it beside frozen."
     ),
@@ -304,11 +311,13 @@ COMPARE = {
     ),
 }
 
+COMPARE_POINTING = "{found}; the picture's center {center}"
+
 FORMULA = {"heading": "Formula", "sees": "What you see", "not": "What it does not mean", "paper": "Paper"}
 
 NOTICE = {"close": "Dismiss", "late": "The server has not answered for a minute; the page is as it was."}
 WENT_WRONG = "Something went wrong on the server; the page is as it was."
-GONE = "Your picture is no longer on the server (uploads are deleted after an hour): please choose it again."
+GONE = "Your picture is no longer on the server (uploads are deleted after about an hour): please choose it again."
 NO_MODELS = "There are no weights in assets/weights, so no model can be shown."
 BAD_REQUEST = "The page asked for something that does not exist ({what}); it is as it was."
 EXAMPLE_NAMES = {"tower": "Eiffel Tower", "cheetah": "Cheetah", "lion": "Lion"}

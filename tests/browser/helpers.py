@@ -60,7 +60,7 @@ def choose_block(page: Page, layer: str, part: str | None = None) -> None:
     page.click(f'.av-rail [data-layer="{layer}"]')
     settled(page)
     if part is not None:
-        page.click(f'.av-rail .parts [data-part="{part}"]')
+        page.click(f'.av-rail .parts [data-value="{part}"]')
         settled(page)
     expect(page.locator(f"{ATTENTION} figure")).to_have_attribute("data-layer", layer)
 

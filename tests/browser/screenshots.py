@@ -1,16 +1,23 @@
-"""python -m tests.browser.screenshots: the page, both themes, three widths, into the ignored folder screenshots/."""
+"""python -m tests.browser.screenshots: every tab, both themes, three widths, into the ignored folder screenshots/.
+
+Four smaller ones go into docs/images, for the README.
+"""
 
 import os
 import subprocess
 import sys
+from io import BytesIO
 
+from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 import attnviz
+from attnviz.ui import texts
 from tests.browser.conftest import FLAGS, READY, REPOSITORY, chromium, free_port, wait_until_served
-from tests.browser.helpers import choose_model
+from tests.browser.helpers import NON_LOCAL, choose_block, choose_model, point, settled
 
 WIDTHS = {390: 844, 1280: 800, 1920: 1080}
+SMALL = 960  # pixels across
 
 
 def shoot(page: Page, name: str) -> None:
@@ -20,9 +27,67 @@ def shoot(page: Page, name: str) -> None:
     print(f"screenshots/{name}.png")
 
 
+def keep(page: Page, name: str) -> None:
+    """What the window shows, small."""
+    page.wait_for_timeout(250)
+    with Image.open(BytesIO(page.screenshot())) as image:
+        small = image.convert("RGB")
+    small.thumbnail((SMALL, SMALL), Image.Resampling.LANCZOS)
+    path = REPOSITORY / "docs" / "images" / f"{name}.jpg"
+    path.parent.mkdir(exist_ok=True)
+    small.save(path, quality=82, optimize=True)
+    print(f"docs/images/{name}.jpg")
+
+
 def visit(page: Page, address: str, theme: str) -> None:
     page.goto(f"{address}/?__theme={theme}")
     page.wait_for_selector(READY)
+
+
+def open_tab(page: Page, tab: str) -> None:
+    page.get_by_role("tab", name=texts.TABS[tab]).click()
+    if tab == "compare":
+        page.wait_for_function(f"document.querySelectorAll('.av-compare .model').length === {len(attnviz.catalogue())}")
+        page.wait_for_selector(".av-compare .progress[hidden]", state="attached")
+    page.wait_for_timeout(500)
+
+
+def everything(page: Page, address: str) -> None:
+    """Every tab in both themes at three widths, then every network."""
+    for width, height in WIDTHS.items():
+        page.set_viewport_size({"width": width, "height": height})
+        for theme in ("light", "dark"):
+            visit(page, address, theme)
+            for tab in texts.TABS:
+                open_tab(page, tab)
+                shoot(page, f"{tab}-{width}-{theme}")
+    page.set_viewport_size({"width": 1280, "height": 800})
+    for number, card in enumerate(attnviz.catalogue()):
+        visit(page, address, ("light", "dark")[number % 2])
+        choose_model(page, card.id)
+        shoot(page, f"inspect-{card.id}")
+
+
+def for_the_readme(page: Page, address: str) -> None:
+    page.set_viewport_size({"width": 1280, "height": 860})
+    visit(page, address, "light")
+    keep(page, "inspect")
+    open_tab(page, "compare")
+    keep(page, "compare")
+    visit(page, address, "dark")
+    choose_model(page, NON_LOCAL)
+    choose_block(page, "stage2.1.attention")
+    point(page, 0.3, 0.3, click=True)
+    page.evaluate("window.scrollTo(0, 0)")
+    keep(page, "affinity")
+    visit(page, address, "light")
+    choose_model(page, "resnet18t-se")
+    for _ in range(4):
+        page.click(".av-stepper .next")
+    page.click('.av-matter [data-value="frozen"]')
+    settled(page)
+    page.evaluate("document.querySelector('.av-below').scrollIntoView()")
+    keep(page, "steps")
 
 
 def main() -> None:
@@ -34,20 +99,8 @@ def main() -> None:
         try:
             wait_until_served(address, app)
             page = playwright.chromium.launch(executable_path=chromium(), args=FLAGS).new_page()
-            for width, height in WIDTHS.items():
-                page.set_viewport_size({"width": width, "height": height})
-                for theme in ("light", "dark"):
-                    visit(page, address, theme)
-                    shoot(page, f"inspect-{width}-{theme}")
-                    page.get_by_role("tab", name="Compare").click()
-                    page.wait_for_selector(".av-compare .progress[hidden]", state="attached")
-                    page.wait_for_timeout(500)
-                    shoot(page, f"compare-{width}-{theme}")
-            page.set_viewport_size({"width": 1280, "height": 800})
-            for number, card in enumerate(attnviz.catalogue()):
-                visit(page, address, ("light", "dark")[number % 2])
-                choose_model(page, card.id)
-                shoot(page, f"inspect-{card.id}")
+            everything(page, address)
+            for_the_readme(page, address)
         finally:
             app.terminate()
 

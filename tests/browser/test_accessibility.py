@@ -42,6 +42,21 @@ def test_compare(page: Page, served: str, theme: str) -> None:
     assert found(page) == []
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_read(page: Page, served: str, theme: str) -> None:
+    page.goto(f"{served}/?__theme={theme}&tab=read")
+    page.wait_for_selector(".av-text .katex-display")
+    assert found(page) == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_panels_with_their_sentences_open(page: Page, served: str, theme: str) -> None:
+    page.goto(f"{served}/?__theme={theme}")
+    page.wait_for_selector(READY)
+    page.evaluate("document.querySelectorAll('.av-about').forEach((about) => { about.open = true; })")
+    assert found(page) == []
+
+
 @pytest.mark.parametrize("width", [390, 1920])
 def test_other_widths_and_a_lecture(page: Page, served: str, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 900})

@@ -60,6 +60,18 @@ def test_another_photo_class_and_stage(page: Page, photo: Path) -> None:
         expect(caption).to_contain_text(layers[-1] if layers else "no attention")
 
 
+def test_a_stage_that_is_chosen_during_a_run_comes_after_it(page: Page) -> None:
+    page.get_by_role("tab", name="Compare").click()
+    expect(page.locator(f"{PAGE} .model").first).to_be_visible(timeout=30_000)
+    page.select_option(f"{PAGE} .stage", "stage2")
+    page.select_option(f"{PAGE} .stage", "stage1")
+    caption = page.locator(f'{PAGE} [data-id="resnet18t-se"] .attention figcaption')
+    expect(caption).to_contain_text("stage1", timeout=30_000)
+    ready(page)
+    expect(caption).to_contain_text("stage1")
+    expect(page.locator(f"{PAGE} .stage")).to_have_value("stage1")
+
+
 def test_what_belongs_to_one_network_is_hidden(page: Page) -> None:
     expect(page.locator(".av-models")).to_be_visible()
     opened(page)

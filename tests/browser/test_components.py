@@ -1,7 +1,6 @@
 """Each component alone, with made-up values: what it shows is what it was given, to the last bit."""
 
 import base64
-import socket
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from typing import Any
@@ -27,14 +26,9 @@ from attnviz.ui.components.spread import spread
 from attnviz.ui.components.viewbar import viewbar
 from attnviz.ui.payloads import packed
 from attnviz.ui.theme import head, theme
+from tests.browser.conftest import free_port
 
 Shows = Callable[[Callable[[], None]], Page]
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @pytest.fixture

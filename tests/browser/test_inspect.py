@@ -18,8 +18,11 @@ from tests.browser.helpers import (
     explained,
     first_example,
     first_model,
+    point,
+    same,
     settled,
     upload,
+    value,
 )
 
 
@@ -59,7 +62,6 @@ def test_the_class_that_is_explained(page: Page) -> None:
         assert told is not explanation.cam.positive
 
 
-@pytest.mark.shipped("resnet18t-se")
 def test_an_upload(page: Page, photo: Path) -> None:
     page.select_option(".av-models select", "resnet18t-se")
     settled(page)
@@ -107,7 +109,6 @@ def test_the_last_of_many_clicks_stands(page: Page) -> None:
         ("drawing.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
     ],
 )
-@pytest.mark.shipped("resnet18t-se")
 def test_a_bad_upload_says_so_and_loses_nothing(page: Page, tmp_path: Path, name: str, data: bytes, said: str) -> None:
     page.click('.av-prediction [data-index="3"]')
     settled(page)
@@ -140,7 +141,6 @@ def test_a_bad_upload_says_so_and_loses_nothing(page: Page, tmp_path: Path, name
         {"layer": ["a"]},
     ],
 )
-@pytest.mark.shipped("resnet18t-nl")
 def test_junk_from_a_browser_is_refused_in_one_line(page: Page, patch: dict[str, object]) -> None:
     choose_model(page, NON_LOCAL)
     title = page.locator(f"{CAM} h2").inner_text()
@@ -159,7 +159,6 @@ def test_junk_from_a_browser_is_refused_in_one_line(page: Page, patch: dict[str,
     assert page.locator(f"{CAM} h2").inner_text() == title
 
 
-@pytest.mark.shipped("resnet18t-se")
 def test_the_rail_by_keyboard(page: Page) -> None:
     choose_model(page, "resnet18t-se")
     choose_block(page, "stage1.0.attention")
@@ -175,7 +174,6 @@ def test_the_rail_by_keyboard(page: Page) -> None:
     expect(page.locator(f"{ATTENTION} figure")).to_have_attribute("data-layer", "stage4.1.attention")
 
 
-@pytest.mark.shipped("resnet18t-nl")
 def test_blocks_without_attention_are_ticks(page: Page) -> None:
     choose_model(page, NON_LOCAL)
     ticks = page.locator(".av-rail .tick").all_inner_texts()
@@ -193,3 +191,62 @@ def test_nothing_overflows(page: Page, served: str, width: int, theme: str) -> N
     assert (left["width"], left["height"]) == (right["width"], right["height"])
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert ground == ("rgb(247, 247, 245)" if theme == "light" else "rgb(18, 21, 26)")
+
+
+def test_what_is_chosen_while_the_page_waits_is_all_done(page: Page) -> None:
+    """Several choices of other parts, gathered into one request: each part shows what became of its own."""
+    page.click('.av-prediction [data-index="3"]')
+    page.click('.av-matter [data-value="frozen"]')
+    page.fill(".av-stepper input", "9")
+    page.keyboard.press("Tab")
+    point(page, 0.8, 0.2, click=True)
+    settled(page)
+    expect(page.locator(".av-matter [aria-checked=true]").first).to_have_attribute("data-value", "frozen")
+    expect(page.locator(".av-matter .after h3")).to_contain_text("frozen")
+    explanation = explained(first_model(), first_example(), 3)
+    layer = str(page.locator(f"{ATTENTION} figure").get_attribute("data-layer"))
+    after = attnviz.explain(explanation.backbone, explanation.input, 3, edits=attnviz.Edit(layer, "frozen"))
+    assert value(page, '.av-matter .after [data-index="3"]') == same(after.probabilities[3].item())
+    _, output = explanation.features(layer)
+    figure = page.locator('.av-sides [data-name="after"]')
+    expect(figure).to_contain_text("channel 9")
+    assert float(figure.get_attribute("data-high") or "nan") >= output[9].max().item()
+    state = page.evaluate("attnviz.get('state')")
+    expect(page.locator(".av-stepper .place")).to_have_text(f"at row {state['query'][0]}, column {state['query'][1]}")
+    check_cam(page, explanation)
+
+
+def test_a_choice_of_class_leaves_the_place(page: Page) -> None:
+    before = page.evaluate("attnviz.get('state').query")
+    place = page.locator(".av-stepper .place").inner_text()
+    page.click('.av-prediction [data-index="6"]')
+    settled(page)
+    page.click('.av-matter [data-value="uniform"]')
+    settled(page)
+    assert page.evaluate("attnviz.get('state').query") == before
+    expect(page.locator(".av-stepper .place")).to_have_text(place)
+
+
+def test_an_answer_that_came_too_late_settles_nothing(page: Page) -> None:
+    """What follows a request that was given up redraws everything; its late answer is drawn over, not believed."""
+    found = page.evaluate(
+        """() => {
+            const [sent, before] = [[], attnviz.get("state")];
+            const fake = (_, data) => sent.push(data);
+            attnviz.send(fake, { how: "frozen" });
+            attnviz.send(fake, { query: [1, 1] });
+            attnviz.send(fake, { channel: 2 });
+            attnviz.giveUp();
+            attnviz.settle({ ...before, how: "frozen" }, sent[0].serial);
+            const during = attnviz.get("state").how;
+            attnviz.settle({ ...before, channel: 2 }, sent[1].serial);
+            const after = [attnviz.get("state").channel, attnviz.get("busy")];
+            attnviz.settle({ ...before, how: "frozen" }, sent[0].serial);
+            const again = [attnviz.get("state").how, attnviz.get("busy")];
+            attnviz.settle(before, sent[2].serial);
+            return { sent: sent.map(({ changes }) => changes), during, after, again, source: sent[2].source };
+        }"""
+    )
+    assert found["sent"] == [["how"], ["query", "channel", "source"], ["source"]]
+    assert (found["during"], found["after"], found["again"]) == ("off", [2, False], ["off", True])
+    assert found["source"] == page.evaluate("attnviz.get('state').source")

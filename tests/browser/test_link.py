@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from attnviz import attribute
+from attnviz import attribute, catalogue
 from tests.browser.conftest import READY
 from tests.browser.helpers import (
     ATTENTION,
@@ -109,7 +109,7 @@ def test_an_upload_is_not_in_the_link(page: Page, photo: Path) -> None:
     page.click('.av-prediction [data-index="2"]')
     settled(page)
     assert "disk" not in page.url
-    assert "example=" not in page.url
+    assert "example=upload" in page.url
     check_cam(page, explained(first_model(), photo, 2))
 
 
@@ -133,16 +133,22 @@ def test_a_lecture_is_larger_and_keeps_hidden_what_is_hidden(page: Page, served:
     assert page.evaluate("document.documentElement.scrollWidth") <= 1280
 
 
+def compared(page: Page) -> None:
+    models = page.locator(".av-compare .model")
+    expect(models).to_have_count(len(catalogue()), timeout=30_000)
+    expect(page.locator(".av-compare .progress")).to_be_hidden(timeout=30_000)
+
+
 def test_a_link_opens_the_tab_and_the_stage(page: Page, served: str) -> None:
     page.get_by_role("tab", name="Compare").click()
     page.select_option(".av-compare .stage", "stage1")
-    settled(page)
+    compared(page)
     assert "tab=compare&stage=stage1" in page.url
     address = page.url
     page.goto("about:blank")
     page.goto(address)
     expect(page.locator(".av-compare .stage")).to_have_value("stage1")
-    expect(page.locator(".av-compare .model").first).to_be_visible(timeout=30_000)
+    compared(page)
     expect(page.locator(".av-notice")).to_be_hidden()
     page.goto(f"{served}/?tab=nothing&stage=stage9")
     expect(page.locator(".av-notice")).to_contain_text("tab, stage")

@@ -1,6 +1,5 @@
 """Does it matter: edits are chosen by mouse and keyboard, and both sides read as an edited pass gives them."""
 
-import pytest
 from playwright.sync_api import Page, expect
 
 import attnviz
@@ -37,7 +36,7 @@ def test_each_edit_of_a_block_and_of_all(page: Page) -> None:
         page.click(f'{CARD} [data-value="{how}"]')
         settled(page)
         check(page, LAYER, how)
-    expect(page.locator(f"{CARD} .validation")).to_be_hidden()
+    expect(page.locator(f"{CARD} .validation")).to_be_visible()
     page.click(f'{CARD} [data-value="all"]')
     settled(page)
     check(page, "*", "shuffled")
@@ -59,7 +58,6 @@ def test_by_keyboard_and_for_another_class(page: Page) -> None:
     check(page, LAYER, "frozen", 7)
 
 
-@pytest.mark.shipped("resnet18t-plain")
 def test_the_plain_network_has_nothing_to_change(page: Page) -> None:
     choose_model(page, "resnet18t-plain")
     expect(page.locator(CARD)).to_be_hidden()

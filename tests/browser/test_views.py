@@ -7,6 +7,7 @@ from playwright.sync_api import Page, expect
 import attnviz
 from attnviz.measures import query_dependence
 from attnviz.ui.zoomviews import enlarged
+from tests.browser.conftest import READY
 from tests.browser.helpers import (
     ATTENTION,
     CAM,
@@ -29,13 +30,10 @@ from tests.browser.helpers import (
 @pytest.mark.parametrize(
     ("model", "part"),
     [
-        pytest.param(model, part, marks=pytest.mark.shipped(model))
-        for model, part in (
-            ("resnet18t-cbam", "spatial"),
-            ("resnet18t-scse", "sse"),
-            ("resnet18t-gc", "context"),
-            ("resnet18t-bam", "spatial"),
-        )
+        ("resnet18t-cbam", "spatial"),
+        ("resnet18t-scse", "sse"),
+        ("resnet18t-gc", "context"),
+        ("resnet18t-bam", "spatial"),
     ],
 )
 def test_a_map_reads_as_its_tensor(page: Page, model: str, part: str) -> None:
@@ -56,7 +54,6 @@ def test_a_map_reads_as_its_tensor(page: Page, model: str, part: str) -> None:
         assert value(page, f"{ATTENTION} .high") == -value(page, f"{ATTENTION} .low")
 
 
-@pytest.mark.shipped("resnet18t-se")
 def test_the_channels_of_a_gate(page: Page) -> None:
     choose_model(page, "resnet18t-se")
     explanation = explained("resnet18t-se", first_example())
@@ -81,7 +78,6 @@ def test_the_channels_of_a_gate(page: Page) -> None:
     assert value(page, f"{ATTENTION} .value") == same(after[cell(page)].item())
 
 
-@pytest.mark.shipped("resnet18t-bam")
 def test_one_channel_of_a_volume(page: Page) -> None:
     choose_model(page, "resnet18t-bam")
     explanation = explained("resnet18t-bam", first_example())
@@ -98,7 +94,6 @@ def test_one_channel_of_a_volume(page: Page) -> None:
     np.testing.assert_allclose(value(page, f"{ATTENTION} .high"), gates.mean(0).max().item(), rtol=1e-5)
 
 
-@pytest.mark.shipped("resnet18t-ca")
 def test_strips_and_their_product(page: Page) -> None:
     choose_model(page, "resnet18t-ca")
     explanation = explained("resnet18t-ca", first_example())
@@ -112,9 +107,19 @@ def test_strips_and_their_product(page: Page) -> None:
     row, column = cell(page)
     expected = h[channel, row].item() * w[channel, column].item()
     np.testing.assert_allclose(value(page, f"{ATTENTION} .value"), expected, rtol=1e-5)
+    settled(page)
+    expect(page.locator(".av-stepper input")).to_have_value(str(channel))
+    expect(page.locator('.av-sides [data-name="before"]')).to_contain_text(f"channel {channel}")
+    page.reload()
+    page.wait_for_selector(READY)
+    expect(page.locator(f"{ATTENTION} h2")).to_contain_text(f"channel {channel}")
+    page.click(".av-channels .mean")
+    settled(page)
+    expect(page.locator(f"{ATTENTION} h2")).not_to_contain_text("channel")
+    expect(page.locator('.av-sides [data-name="before"]')).to_contain_text("mean")
+    assert "channel=" not in page.url
 
 
-@pytest.mark.shipped("resnet18t-sk")
 def test_the_shares_of_branches(page: Page) -> None:
     choose_model(page, "resnet18t-sk")
     explanation = explained("resnet18t-sk", first_example())
@@ -124,9 +129,17 @@ def test_the_shares_of_branches(page: Page) -> None:
     assert shown == same(shares[:, 0].tolist())
     means = page.locator(".av-branches .mean").evaluate_all("all => all.map(row => Number(row.dataset.value))")
     np.testing.assert_allclose(means, shares.mean(1), rtol=1e-5)
+    page.focus(".av-branches canvas")
+    for key in ("ArrowRight", "ArrowRight", "Enter"):
+        page.keyboard.press(key)
+    settled(page)
+    expect(page.locator(".av-stepper input")).to_have_value("2")
+    _, after = explanation.features("stage2.0.attention")
+    figure = page.locator('.av-sides [data-name="after"]')
+    expect(figure).to_contain_text("channel 2")
+    assert float(figure.get_attribute("data-high")) >= after[2].max().item()
 
 
-@pytest.mark.shipped("resnet18t-nl")
 def test_a_query_by_mouse_and_keyboard(page: Page) -> None:
     choose_model(page, NON_LOCAL)
     explanation = explained(NON_LOCAL, first_example())
@@ -155,7 +168,6 @@ def test_a_query_by_mouse_and_keyboard(page: Page) -> None:
     assert value(page, f"{ATTENTION} .value") == same(affinity.row(query)[query].item())
 
 
-@pytest.mark.shipped("resnet18t-nl")
 def test_the_links_and_the_dependence_on_the_query(page: Page) -> None:
     choose_model(page, NON_LOCAL)
     explanation = explained(NON_LOCAL, first_example())
@@ -172,7 +184,6 @@ def test_the_links_and_the_dependence_on_the_query(page: Page) -> None:
     assert [int(key) for key in links] == row.topk(5).indices.tolist()
 
 
-@pytest.mark.shipped("resnet18t-nl")
 def test_the_row_computed_in_the_browser(page: Page) -> None:
     """Before the server's row is there, the page shows its own, from the factors."""
     choose_model(page, NON_LOCAL)
@@ -217,7 +228,6 @@ def test_a_gate_on_its_own_scale_only_when_asked(page: Page) -> None:
     check_cam(page, explained(first_model(), first_example()))
 
 
-@pytest.mark.shipped("resnet18t-sk")
 def test_the_zoom(page: Page) -> None:
     choose_model(page, "resnet18t-sk")
     backbone = attnviz.load("resnet18t-sk")
@@ -228,3 +238,28 @@ def test_the_zoom(page: Page) -> None:
         for stage in ("stage1", "stage4"):
             moves = [r.values[1].mean() - r.values[0].mean() for r in seen.attention if r.stage == stage]
             assert value(page, f'.av-zoom [data-name="{stage}"]') == same(float(np.mean(moves)))
+
+
+def figure_ends(page: Page, name: str) -> list[float]:
+    figure = page.locator(f'.av-sides [data-name="{name}"]')
+    return [float(figure.get_attribute(f"data-{end}") or "nan") for end in ("low", "high")]
+
+
+def test_parts_side_by_side_and_together(page: Page) -> None:
+    explanation = explained(first_model(), first_example())
+    layer = str(page.locator(f"{ATTENTION} figure").get_attribute("data-layer"))
+    seen = record(explanation, layer, "spatial")
+    ends = [min(seen.before.min(), seen.after.min()).item(), max(seen.before.max(), seen.after.max()).item()]
+    assert figure_ends(page, "before") == figure_ends(page, "after") == same(ends, ends[1])
+    assert figure_ends(page, "spatial") == [0, 1]
+    gain = seen.after / seen.before
+    assert figure_ends(page, "ratio") == same([gain.min().item(), gain.max().item()], gain.max())
+
+
+def test_gc_beside_the_rows_of_non_local(page: Page) -> None:
+    choose_model(page, "resnet18t-gc")
+    choose_block(page, "stage3.1.attention")
+    mean = record(explained(NON_LOCAL, first_example()), "stage3.1.attention").values.matrix().mean(0)
+    assert figure_ends(page, "non_local") == same([mean.min().item(), mean.max().item()], mean.max())
+    context = record(explained("resnet18t-gc", first_example()), "stage3.1.attention", "context").values
+    assert figure_ends(page, "context") == same([context.min().item(), context.max().item()], context.max())

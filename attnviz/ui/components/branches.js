@@ -92,17 +92,22 @@ function point(channel) {
   read();
 }
 
+/** Tell the page of the channel that is read out. */
+const choose = () => av.put("channel", { layer: props.value.layer, part: props.value.part, index: pointed });
+
 canvas.addEventListener("pointermove", (event) => {
   const bounds = canvas.getBoundingClientRect();
   point(order[av.cell((event.clientX - bounds.left) / bounds.width, order.length)]);
 });
+canvas.addEventListener("click", choose);
 canvas.addEventListener("keydown", (event) => {
   const place = order.indexOf(pointed);
   const last = order.length - 1;
   const next = { ArrowLeft: place - 1, ArrowRight: place + 1, Home: 0, End: last }[event.key];
-  if (next === undefined) return;
+  if (next === undefined && event.key !== "Enter" && event.key !== " ") return;
   event.preventDefault();
-  point(order[Math.min(Math.max(next, 0), last)]);
+  if (next === undefined) choose();
+  else point(order[Math.min(Math.max(next, 0), last)]);
 });
 watch("value", receive);
 av.follow(element, () => shares && draw());

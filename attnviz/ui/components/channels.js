@@ -28,7 +28,7 @@ function receive() {
   const falling = Array.from(values.keys()).sort((a, b) => values[b] - values[a] || a - b);
   ranks = new Array(values.length);
   falling.forEach((channel, rank) => { ranks[channel] = rank; });
-  [pointed, chosen] = [falling[0], null];
+  [pointed, chosen] = [value.channel ?? falling[0], value.channel];
   at("h2").textContent = value.title;
   at(".caption").textContent = value.caption;
   at(".words").textContent = value.words + (value.maps ? ` ${words.choose}` : "");
@@ -137,7 +137,7 @@ function read() {
   readout.textContent = av.short(value);
   Object.assign(readout.dataset, { value: String(value), channel: pointed });
   at(".rank").textContent = `· ${av.fill(words.rank, { rank: ranks[pointed] + 1, count: values.length })}`;
-  at(".mean").hidden = chosen === null || !props.value.maps;
+  at(".mean").hidden = chosen === null;
   card.dataset.chosen = chosen ?? "";
 }
 
@@ -148,7 +148,6 @@ function point(channel) {
 }
 
 function choose(channel) {
-  if (channel === null && !props.value.maps) return;
   chosen = channel;
   av.put("channel", { layer: props.value.layer, part: props.value.part, index: channel });
   draw();

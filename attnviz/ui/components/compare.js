@@ -13,20 +13,22 @@ stage.replaceChildren(...props.stages.map((name) => av.node("option", { value: n
 stage.value = props.stages.at(-2);
 
 let asked = null; // what the rows are of
+let running = false; // one comparison at a time: what is chosen meanwhile comes after it
 
 /** Ask for the rows of the picture, class and stage that are chosen, where the page shows others. */
 function ask() {
   const { source, target } = av.get("state") ?? {};
   const wanted = JSON.stringify([source, target, stage.value]);
-  if (av.get("tab") !== "compare" || !source || wanted === asked) return;
-  asked = wanted;
+  if (av.get("tab") !== "compare" || !source || av.get("busy") || running || wanted === asked) return;
+  [asked, running] = [wanted, true];
   grid.replaceChildren();
-  trigger("select", { source, target, stage: stage.value });
+  trigger("select", { source, target, stage: stage.value, asked });
 }
 
 function show() {
   const value = props.value;
-  if (!value) return;
+  if (!value || value.asked !== asked) return;
+  running = !value.said && value.done < value.of;
   said.hidden = !value.said;
   said.textContent = value.said ?? "";
   const busy = value.done < value.of;
@@ -42,6 +44,7 @@ function show() {
   grid.replaceChildren(...value.rows.map(card));
   draw();
   tell(value.rows);
+  ask();
 }
 
 function card(row) {
@@ -105,7 +108,11 @@ av.on("stage", element, (name) => {
   stage.value = name;
   ask();
 });
-av.on("tab", element, ask);
+av.on("tab", element, () => {
+  if (!said.hidden) asked = null; // another try
+  ask();
+});
+av.on("busy", element, ask);
 watch("value", show);
 av.follow(grid, draw);
 for (const topic of ["picture", "view"]) av.on(topic, element, draw);

@@ -27,6 +27,7 @@ function show() {
   const busy = av.get("busy") && value.progress; // an answer without this part ends it too
   progress.hidden = !busy;
   if (!busy) return;
+  av.alive();
   const share = Math.round(100 * busy.share);
   progress.style.setProperty("--share", `${share}%`);
   progress.setAttribute("aria-valuenow", share);

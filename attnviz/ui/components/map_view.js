@@ -18,7 +18,7 @@ function receive() {
   source.affinity = value.affinity && {
     ...value.affinity, theta: av.unpack(value.affinity.theta), phi: av.unpack(value.affinity.phi),
   };
-  [channel, query] = [null, null];
+  [channel, query] = [value.channel ?? null, null];
   if (side === "attention") {
     av.put("gate", source.role === "gate");
     av.put("gutter", source.h ? GUTTER : 0);

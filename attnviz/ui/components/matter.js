@@ -49,8 +49,7 @@ function draw() {
   ["before", "after"].forEach((side, i) => {
     const canvas = at(`.${side} canvas`);
     av.over(canvas, maps[i], av.scaled(0, high));
-    const label = value.before.top.find(({ index }) => index === value.before.target)?.label ?? value.before.target;
-    const text = av.fill(words.cam, { label, side: at(`.${side} h3`).textContent, high: av.short(high) });
+    const text = av.fill(words.cam, { label: value.cam_of, side: at(`.${side} h3`).textContent, high: av.short(high) });
     canvas.setAttribute("aria-label", maps[i] ? text : `${text}: ${words.silent}`);
     canvas.title = text;
     canvas.dataset.high = String(maps[i]?.max ?? 0);

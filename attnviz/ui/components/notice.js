@@ -20,6 +20,6 @@ watch("value", show);
 show();
 av.on("notice", element, say);
 av.on("late", element, () => {
-  av.settle();
+  av.giveUp();
   say(props.words.late);
 });

@@ -9,6 +9,8 @@ at(".hint span").textContent = words.hint;
 at(".hint button").textContent = words.choose;
 at(".kept").textContent = words.kept;
 
+let bringing = 0; // which choice of a picture is the newest: an upload that ends after a newer one is dropped
+
 for (const example of props.examples) {
   const button = av.node("button", { type: "button", "data-source": example.source, "aria-pressed": "false" },
     av.node("img", { src: example.thumb, alt: "" }),
@@ -19,21 +21,26 @@ for (const example of props.examples) {
 }
 
 // Another picture is another question: its own prediction is explained, from its own strongest place.
-const choose = (source) => av.send(trigger, { source, target: null, against: null, query: null, channel: null, method: "grad_cam" });
+function choose(source) {
+  bringing += 1;
+  at(".hint span").textContent = words.hint;
+  av.send(trigger, { source, target: null, against: null, query: null, channel: null, method: "grad_cam" });
+}
 
 async function bring(chosen) {
   if (!chosen) return;
-  const before = at(".hint span").textContent;
+  const mine = ++bringing;
   at(".hint span").textContent = words.uploading;
-  av.put("busy", true);
+  av.busy(true);
   try {
     const { path } = await upload(chosen);
-    choose(`upload:${path}`);
+    if (mine === bringing) choose(`upload:${path}`);
   } catch (error) {
-    av.settle();
+    if (mine !== bringing) return;
+    at(".hint span").textContent = words.hint;
     av.put("notice", av.fill(words.refused, { why: error instanceof Error ? error.message : String(error) }));
+    av.busy(false);
   }
-  at(".hint span").textContent = before;
 }
 
 at(".hint button").addEventListener("click", () => file.click());

@@ -52,23 +52,9 @@ function showParts(item) {
   const several = (item?.parts.length ?? 0) > 1;
   parts.replaceChildren();
   if (!several) return;
-  const group = av.node("div", { class: "av-switch", role: "radiogroup", "aria-label": words.part });
-  for (const { name, label } of item.parts) {
-    const on = name === props.value.part;
-    const button = av.node("button", {
-      type: "button", role: "radio", "data-part": name, "aria-checked": String(on), tabindex: on ? 0 : -1, text: label,
-    });
-    button.addEventListener("click", () => choose(item.layer, name));
-    group.append(button);
-  }
-  group.addEventListener("keydown", (event) => {
-    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    if (!step) return;
-    event.preventDefault();
-    const buttons = [...group.children];
-    buttons[(buttons.indexOf(document.activeElement) + step + buttons.length) % buttons.length].click();
-  });
-  parts.append(av.node("span", { text: words.part }), group);
+  const made = av.choice(words.part, item.parts.map(({ name, label }) => [name, label]), (name) => choose(item.layer, name));
+  made.mark(props.value.part);
+  parts.append(av.node("span", { text: words.part }), made.element);
 }
 
 /** The ends of all blocks' maps, for one scale. */

@@ -16,7 +16,7 @@ function show() {
       av.node("figcaption", { text: title }),
       av.node("canvas", { class: "picture", role: "img", "aria-label": `${title}: ${av.short(low)} – ${av.short(high)}` }),
       av.node("canvas", { class: "bar", "aria-hidden": "true", hidden: kind === "bars" }),
-      av.node("div", { class: "ends" }, av.node("span", { text: av.short(low) }), av.node("span", { text: av.short(high) })))));
+      av.node("div", { class: "ends" }, ...(kind === "bars" ? [high, low] : [low, high]).map((end) => av.node("span", { text: av.short(end) }))))));
   draw();
 }
 

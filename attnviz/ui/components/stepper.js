@@ -156,14 +156,15 @@ input.addEventListener("change", () => {
   av.send(trigger, { channel });
 });
 card.addEventListener("keydown", (event) => {
-  if (!value || event.target === input || (event.key === " " && event.target.tagName === "BUTTON")) return;
+  const own = ["BUTTON", "SUMMARY", "A"].includes(event.target.tagName);
+  if (!value || event.target === input || (event.key === " " && own)) return;
   const by = { ArrowRight: 1, ArrowDown: 1, " ": 1, ArrowLeft: -1, ArrowUp: -1, Home: -Infinity, End: Infinity }[event.key];
   if (by === undefined) return;
   event.preventDefault();
   light(current + by);
 });
 av.on("channel", element, ({ layer, index }) => {
-  if (value && layer === value.layer && index !== null && index !== value.channel) av.send(trigger, { channel: index });
+  if (value && layer === value.layer && index !== (av.get("state")?.channel ?? null)) av.send(trigger, { channel: index });
 });
 av.on("view", element, () => tensor && draw());
 av.on("picture", element, () => tensor && draw());

@@ -46,9 +46,20 @@ function current() {
 }
 
 function write() {
-  if (touched) history.replaceState(history.state, "", current());
+  clearTimeout(waiting);
   if (!address.hidden) address.value = current();
+  if (!touched) return;
+  try {
+    history.replaceState(history.state, "", current());
+  } catch { /* a browser bears only so many changes of its address a minute; the next one tells it all */ }
 }
+
+/** Write once a slider rests. */
+let waiting = 0;
+const writeSoon = () => {
+  clearTimeout(waiting);
+  waiting = setTimeout(write, 300);
+};
 
 function teach(on) {
   teaching = on;
@@ -79,7 +90,7 @@ function open() {
   const state = Object.fromEntries([...asked].filter(([name]) => props.names.includes(name)));
   if (Object.keys(state).length) {
     touched = true;
-    av.send(trigger, { link: state, junk });
+    av.send(trigger, { link: { asked: state, junk } });
   } else if (junk.length) av.put("notice", av.fill(words.lost, { names: junk.join(", ") }));
 }
 
@@ -95,6 +106,7 @@ link.addEventListener("click", async () => {
     link.textContent = words.copy; // no leave to copy: it is selected, to be copied by hand
   }
   setTimeout(() => { link.textContent = words.link; }, 2500);
+  if (av.get("state")?.source.startsWith("upload:")) av.put("notice", words.unshared);
 });
 address.addEventListener("blur", () => { address.hidden = true; });
 lecture.addEventListener("click", () => {
@@ -106,9 +118,12 @@ taken.setAttribute("aria-label", words.export);
 taken.replaceChildren(av.node("option", { value: "", text: words.export }),
   ...props.kinds.map((kind) => av.node("option", { value: kind, text: words[kind] })));
 taken.addEventListener("change", () => {
-  if (taken.value) av.send(trigger, { export: taken.value, view: av.get("view") });
+  if (taken.value) av.send(trigger, { export: { kind: taken.value, view: av.get("view") } });
   taken.value = "";
 });
+
+// One file at a time: choices that wait for an answer are gathered, and would be one.
+av.on("busy", element, (busy) => { taken.disabled = busy; });
 
 /** Give the visitor's browser a file to keep. */
 function keep({ name, mime, data }) {
@@ -124,7 +139,7 @@ watch("value", () => {
 });
 av.on("view", element, (view) => {
   for (const [name, { of }] of Object.entries(SETTINGS)) plain[name] ??= of(view);
-  write();
+  writeSoon();
 });
 av.on("stage", element, write);
 document.addEventListener("click", ({ target }) => {

@@ -34,7 +34,10 @@ bar.append(
 
 // Only gates have an absolute scale: 0 to 1.
 const absolute = scale.querySelector('[data-value="absolute"]');
-av.on("gate", element, (gate) => { absolute.hidden = !gate; });
+av.on("gate", element, (gate) => {
+  absolute.hidden = !gate;
+  switches.scale.mark(view.scale === "absolute" && !gate ? "own" : view.scale); // what is in effect
+});
 // A link's settings.
 av.on("settings", element, (settings) => {
   change(settings);

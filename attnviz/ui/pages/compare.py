@@ -28,25 +28,26 @@ class Compare:
             outputs=[self._part],
             concurrency_id="model",
             concurrency_limit=1,
-            trigger_mode="always_last",
+            trigger_mode="multiple",  # the page itself sends one at a time (compare.js)
             show_progress="hidden",
             api_visibility="private",
         )
 
     def _answers(self, event: gr.EventData) -> Iterator[dict[str, Any]]:
-        """All rows that are ready, one more each time."""
+        """All rows that are ready, one more each time, with what the browser asked for."""
+        name = event._data.get("asked") if isinstance(event._data, dict) else None
         try:
             state, stage = asked(event._data, self._analyst.first)
             rows: list[Any] = []
             for number, model in enumerate(self._analyst.cards):
                 view = self._analyst.view(replace(state, model=model))
                 rows.append(compareviews.network(view, stage))
-                yield {"rows": rows, "done": number + 1, "of": len(self._analyst.cards), "source": state.source}
+                yield {"rows": rows, "done": number + 1, "of": len(self._analyst.cards), "asked": name}
         except AttnvizError as error:
-            yield {"rows": [], "said": str(error)}
+            yield {"rows": [], "said": str(error), "asked": name}
         except Exception:
             logging.getLogger(__name__).exception("a comparison failed")
-            yield {"rows": [], "said": texts.WENT_WRONG}
+            yield {"rows": [], "said": texts.WENT_WRONG, "asked": name}
 
 
 def asked(data: Any, default: State) -> tuple[State, str]:

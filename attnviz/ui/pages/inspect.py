@@ -43,7 +43,7 @@ from attnviz.ui.components.stepper import stepper
 from attnviz.ui.components.toolbar import toolbar
 from attnviz.ui.components.viewbar import viewbar
 from attnviz.ui.components.zoom import zoom
-from attnviz.ui.state import State, change, linked, serial
+from attnviz.ui.state import State, changes, linked, serial
 
 Make = Callable[[View], Any]
 EVERY = 0.25  # seconds between two words of progress
@@ -74,7 +74,12 @@ SHOWS: dict[str, dict[str, Make]] = {
     "layer": BLOCK | MATTER,
     "part": BLOCK,
     "query": {"affinity": blockviews.affinity, "stepper": stepviews.stepper},
-    "channel": {"stepper": stepviews.stepper},
+    "channel": {
+        "attention": payloads.attention,
+        "channels": blockviews.channels,
+        "stepper": stepviews.stepper,
+        "sides": sideviews.sides,
+    },
     "how": MATTER,
     "scope": MATTER,
 }
@@ -177,31 +182,32 @@ class Inspect:
         """New values by component, the last time all; for a refusal one line, and everything else stays."""
         number = serial(data)
         try:
-            field = change(data)
-            lost: list[str] = []
-            if field == "link":
+            fields, note = changes(data), ""
+            if "link" in fields:
                 asked, junk = linked(data)
                 view, lost = links.read(asked, self._first, self._analyst)
-                field, lost = "source", lost + junk
+                fields, note = ("source",), links.regret(asked, lost + junk)
             else:
                 view = self._analyst.view(State.read(data, self._first))
+            shows = {name: make for field in fields for name, make in SHOWS[field].items()}
             found: Attribution | None = None
-            if view.state.method != "grad_cam" and ("cam" in SHOWS[field] or "export" in data):
+            if view.state.method != "grad_cam" and ("cam" in shows or "export" in fields):
                 for share, found in attributed(self._analyst, view):
                     if found is None:
                         yield {"evidence": payloads.evidence(view, share)}
-            file = exports.export(view, data["export"], data.get("view"), found) if "export" in data else None
+            file = None
+            if "export" in fields:  # numbered, since a part that is told the same twice does not listen
+                file = exports.export(view, data.get("export"), found) | {"serial": number}
             made: dict[str, Any] = {"toolbar": {"link": links.write(view), "file": file}}
-            if found is not None and "cam" in SHOWS[field]:
+            if found is not None and "cam" in shows:
                 made["cam"] = payloads.attribution(view, found)
-            made = {name: make(view) for name, make in SHOWS[field].items() if name not in made} | made
+            made = {name: make(view) for name, make in shows.items() if name not in made} | made
         except AttnvizError as error:
             yield {"notice": _notice(_sentence(error), None, number)}
         except Exception:
             logging.getLogger(__name__).exception("a request failed")
             yield {"notice": _notice(texts.WENT_WRONG, None, number)}
         else:
-            note = texts.TOOLBAR["lost"].format(names=", ".join(lost)) if lost else ""
             yield made | {"notice": _notice(note, view.state, number)}
 
 

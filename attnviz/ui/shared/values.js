@@ -45,9 +45,12 @@ window.attnviz = (() => {
 
   // One request is on its way at a time: answers then come in order, and the last click stands. What is
   // asked meanwhile is gathered and sent when the answer is there. The server confirms a state with every answer.
+  const PATIENCE = 60000; // milliseconds without a word from the server
   let confirmed = {};
   let flight = null; // the number of the request on its way
   let next = null; // {trigger, patch}: what to ask for after it
+  let last = null; // the trigger of the last request
+  let stale = false; // an answer may still come that nobody waits for: the next request redraws everything
   let count = 0;
   let waiting = 0;
 
@@ -60,34 +63,47 @@ window.attnviz = (() => {
 
   function fly() {
     const { trigger, patch } = next;
-    next = null;
+    if (stale && !("link" in patch)) patch.source ??= confirmed.source;
+    [next, last, stale] = [null, trigger, false];
     count += 1;
     flight = count;
-    waiting = setTimeout(() => put("late", flight), 60000);
-    trigger("select", { ...confirmed, ...patch, change: widest(Object.keys(patch)), serial: flight });
+    alive();
+    trigger("select", { ...confirmed, ...patch, changes: Object.keys(patch), serial: flight });
   }
 
-  /** The change whose answer covers all of these: a picture's shows everything, a model's every block and class. */
-  function widest(fields) {
-    if (fields.includes("link")) return "link";
-    if (fields.includes("source")) return "source";
-    const block = ["layer", "part", "query", "channel", "how", "scope"].find((name) => fields.includes(name));
-    const evidence = ["target", "against", "method"].find((name) => fields.includes(name));
-    if (fields.includes("model") || (block && evidence)) return "model";
-    if (block) return block;
-    if (fields.includes("target") || fields.includes("against")) return "target";
-    return fields.includes("method") ? "method" : "export";
+  /** The server has said something, and is waited for anew. */
+  function alive() {
+    clearTimeout(waiting);
+    if (flight !== null) waiting = setTimeout(() => put("late", flight), PATIENCE);
   }
 
   /** The server's answer to a request, by its number; a refusal leaves the state as it was. */
-  function settle(state, serial = flight) {
+  function settle(state, serial) {
+    if (serial !== flight && flight === null && count) {
+      // It came after all, and the page shows what it brought.
+      if (last) send(last, { source: confirmed.source });
+      return;
+    }
+    if (serial !== flight && flight !== null) return;
     if (state) put("state", (confirmed = state));
-    if (flight !== null && serial !== flight) return; // an answer that came too late
+    free();
+  }
+
+  /** Wait no longer for the request on its way; its answer may still come. */
+  function giveUp() {
+    stale = true;
+    free();
+  }
+
+  function free() {
     clearTimeout(waiting);
     flight = null;
     if (next) fly();
     else put("busy", false);
   }
+
+  /** Say whether the page waits: for the server, or for what a part does by itself. */
+  const busy = (own) => put("busy", own || flight !== null);
 
   const fill = (text, values) => text.replace(/\{(\w+)\}/g, (all, name) => values[name] ?? all);
 
@@ -144,5 +160,5 @@ window.attnviz = (() => {
     return { element, mark };
   }
 
-  return { choice, bytes, unpack, put, on, get, send, settle, fill, short, level, node, luts: {} };
+  return { choice, bytes, unpack, put, on, get, send, settle, alive, giveUp, busy, fill, short, level, node, luts: {} };
 })();

@@ -9,7 +9,7 @@ import pytest
 import torch
 from latex2mathml.converter import convert
 
-from attnviz.mechanisms import ECA, SK, Kind, Mechanism, NonLocal, Placement, Role
+from attnviz.mechanisms import BAM, ECA, SK, Kind, Mechanism, NonLocal, Placement, Role
 from attnviz.mechanisms.eca import kernel_size
 from tests.unit.mechanisms.helpers import (
     CASES,
@@ -168,8 +168,19 @@ def test_every_formula_can_be_drawn(mechanism: type[Mechanism]) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_every_steps_formula_can_be_drawn(case: Case) -> None:
-    steps = case.build().steps(case.input(1, (4, 5)))
+    block = case.build()
+    _drawable(block.formula)
+    steps = block.steps(case.input(1, (4, 5)))
     assert len({step.name for step in steps}) == len(steps)
     for step in steps:
         _drawable(step.formula)
         assert re.fullmatch(r"[a-z0-9 ]+", step.name), step.name
+
+
+def test_the_formula_is_of_the_block_as_it_was_built() -> None:
+    assert NonLocal(8).formula.endswith(r"e^{\theta(x_i)^{\top}\phi(x_j)}")
+    assert NonLocal(8, scale=True).formula.endswith(r"e^{\theta(x_i)^{\top}\phi(x_j) / \sqrt{d}}")
+    assert NonLocal(8, pairwise="dot_product").formula.endswith(r"= \theta(x_i)^{\top}\phi(x_j)")
+    assert r"\mathrm{BN}" in BAM(32).formula
+    assert r"\mathrm{BN}" not in BAM(32, norm="code").formula
+    assert r"M_c(F) \cdot M_s(F)" in BAM(32, combine="product").formula

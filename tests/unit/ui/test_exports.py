@@ -31,7 +31,7 @@ def view(analyst: Analyst) -> View:
 
 
 def data(view: View, kind: str, settings: object = None, found: Attribution | None = None) -> bytes:
-    made = exports.export(view, kind, settings, found)
+    made = exports.export(view, {"kind": kind, "view": settings}, found)
     assert made["name"] == f"attnviz-resnet18t-cbam-{LAYER}.{kind}"
     return base64.b64decode(made["data"])
 
@@ -111,7 +111,7 @@ def test_an_uploads_path_is_not_in_the_code(analyst: Analyst) -> None:
     compile(code, "made.py", "exec")
 
 
-@pytest.mark.parametrize("kind", ["exe", None, ["png"], "../png"])
-def test_other_kinds_are_refused(view: View, kind: object) -> None:
+@pytest.mark.parametrize("asked", [{"kind": "exe"}, None, {"kind": ["png"]}, {"kind": "../png"}, "png", {}])
+def test_other_kinds_are_refused(view: View, asked: object) -> None:
     with pytest.raises(OptionError, match="does not exist"):
-        exports.export(view, kind, {})
+        exports.export(view, asked)

@@ -45,11 +45,17 @@ def test_an_upload_is_never_in_it(analyst: Analyst) -> None:
     path = folder / "secret name.png"
     Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(path)
     found = links.write(analyst.view(State(f"upload:{path}", "resnet18t-se")))
-    assert "example" not in found
+    assert found["example"] == links.UPLOAD
     assert not any("secret" in value or "/" in value for value in found.values())
     view, lost = links.read({"example": f"upload:{path}", "source": f"upload:{path}"}, analyst.first, analyst)
     assert view.state.source == analyst.first.source
     assert lost == ["example"]
+    view, lost = links.read(found, analyst.first, analyst)
+    assert view.state.source == analyst.first.source
+    assert "uploaded" in links.regret(found, lost)
+    assert "(example" not in links.regret(found, lost)
+    assert links.regret({"model": "x"}, ["model"]).startswith("The link asks for what is not here (model)")
+    assert links.regret({}, []) == ""
 
 
 @pytest.mark.parametrize(
@@ -74,7 +80,7 @@ def test_junk_is_named_and_falls_back(analyst: Analyst, given: dict, lost: list[
     view, found = links.read(given, analyst.first, analyst)
     assert found == lost
     first = analyst.view(analyst.first).state
-    assert replace(view.state, layer=first.layer, part=first.part) == first
+    assert replace(view.state, layer=first.layer, part=first.part, query=first.query) == first
 
 
 def test_what_is_right_beside_junk_stands(analyst: Analyst) -> None:

@@ -33,7 +33,7 @@ def test_before_and_after(analyst: Analyst, card: attnviz.ModelCard, how: str, s
     assert value["refused"] is None
     shares = {entry["name"]: entry["value"] for entry in value["validation"]}
     metrics = {name: card.metrics[name]["share"] for name in ("top1", "off", "frozen")}
-    assert shares == (metrics if scope == "all" else {})
+    assert shares == metrics
 
 
 def test_what_cannot_be_is_said_in_a_line(analyst: Analyst, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import attnviz
+from attnviz.errors import OptionError
 from attnviz.ui import sideviews
 from attnviz.ui.analysis import Analyst
 from attnviz.ui.state import State
@@ -32,12 +33,24 @@ def test_the_figures_of_a_block(analyst: Analyst, card: attnviz.ModelCard) -> No
     assert ends["before"] == ends["after"]
 
 
+@pytest.mark.parametrize("card", CARDS, ids=lambda card: card.id)
+def test_a_channel_before_and_after_the_block(analyst: Analyst, card: attnviz.ModelCard) -> None:
+    view = analyst.view(State(analyst.first.source, card.id, channel=5))
+    found = {figure["name"]: unpack(figure["values"]) for figure in sideviews.sides(view)["figures"]}
+    before, after = view.explanation.features(view.record.layer)
+    assert np.array_equal(found["before"], before[5])
+    assert np.array_equal(found["after"], after[5])
+    mean = sideviews.sides(analyst.view(State(analyst.first.source, card.id)))
+    assert np.array_equal(found["ratio"], unpack(mean["figures"][-1]["values"]))
+    with pytest.raises(OptionError, match="channel"):
+        sideviews.sides(analyst.view(State(analyst.first.source, card.id, channel=100_000)))
+
+
 def test_nothing_in_is_nothing_out() -> None:
     before, after = np.float32([[0, 2], [4, 1]]), np.float32([[0, 1], [4, 3]])
     assert sideviews.ratio(before, after).tolist() == [[0, 0.5], [1, 3]]
 
 
-@pytest.mark.shipped("resnet18t-gc", "resnet18t-nl")
 def test_gc_beside_the_mean_row_of_non_local(analyst: Analyst) -> None:
     view = analyst.view(State(analyst.first.source, "resnet18t-gc", layer="stage3.1.attention"))
     found = {figure["name"]: unpack(figure["values"]) for figure in sideviews.sides(view)["figures"]}

@@ -1,5 +1,6 @@
 """What comes from a browser is checked; what is kept is bounded."""
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from attnviz.errors import AttnvizError, OptionError, PictureError
 from attnviz.ui.analysis import Analyst
 from attnviz.ui.examples import examples
 from attnviz.ui.shelf import Shelf
-from attnviz.ui.state import State, change, serial
+from attnviz.ui.state import State, changes, serial
 
 FIRST = State("example:a", "m")
 
@@ -52,10 +53,10 @@ def test_other_types_are_refused(data: object) -> None:
 
 
 def test_what_changed_and_its_number() -> None:
-    assert change({"change": "model"}) == "model"
-    for data in ({"change": "__class__"}, {"change": ["model"]}, None, {}):
+    assert changes({"changes": ["how", "query", "how"]}) == ("how", "query")
+    for data in ({"changes": ["__class__"]}, {"changes": "model"}, {"changes": [["how"]]}, {"changes": []}, None, {}):
         with pytest.raises(OptionError):
-            change(data)
+            changes(data)
     assert serial({"serial": 7}) == 7
     assert [serial(data) for data in ({"serial": "7"}, {"serial": -1}, None, [])] == [0, 0, 0, 0]
 
@@ -69,9 +70,32 @@ def test_the_shelf_is_bounded_and_expires() -> None:
     assert shelf.get("b") == "b"
     shelf.put("d", "d")
     assert shelf.get("c") is None
-    assert shelf.find(lambda key: key == "b") == "b"
+    assert shelf.find(lambda key: key == "b") == ("b", "b")
     now[0] = 11
     assert shelf.get("b") is None
+    assert len(shelf) == 0
+
+
+def test_what_holds_the_same_picture_is_as_old() -> None:
+    now = [0.0]
+    shelf: Shelf[str] = Shelf(9, 10, lambda: now[0])
+    shelf.put("a", "a")
+    now[0] = 9
+    shelf.put("b", "b", as_old_as="a")
+    shelf.put("c", "c", as_old_as="gone")
+    now[0] = 11
+    assert [shelf.get(key) for key in "abc"] == [None, None, "c"]
+
+
+def test_the_shelf_is_swept_though_nobody_comes() -> None:
+    shelf: Shelf[str] = Shelf(9, 0.1)
+    shelf.put("a", "a")
+    time.sleep(0.06)
+    shelf.put("b", "b")
+    assert len(shelf) == 2
+    end = time.monotonic() + 10
+    while len(shelf) and time.monotonic() < end:
+        time.sleep(0.02)
     assert len(shelf) == 0
 
 
@@ -113,7 +137,6 @@ def test_another_class_keeps_the_picture_and_its_pass(analyst: Analyst) -> None:
     assert again.explanation.picture is first.explanation.picture
 
 
-@pytest.mark.shipped("resnet18t-se", "resnet18t-bam", "resnet18t-plain")
 def test_a_block_is_kept_across_models(analyst: Analyst) -> None:
     state = State(analyst.first.source, "resnet18t-se", layer="stage2.0.attention")
     assert analyst.view(state).state.layer == "stage2.0.attention"

@@ -22,18 +22,19 @@ KEPT = {".py", ".js", ".css"}
 IDS = [card.id for card in attnviz.catalogue()]
 
 
-def test_the_catalogue_has_weights() -> None:
-    assert IDS
-    assert set(IDS) <= set(VARIANTS)
+def test_all_ten_are_there() -> None:
+    assert list(VARIANTS) == IDS
+    assert len(IDS) == 10
 
 
 @pytest.mark.parametrize("model_id", IDS)
 def test_card(model_id: str) -> None:
     card = next(card for card in attnviz.catalogue() if card.id == model_id)
-    weights = assets() / "weights" / f"{model_id}.safetensors"
+    weights, means = (assets() / "weights" / f"{model_id}{suffix}" for suffix in (".safetensors", ".means.safetensors"))
     model = build(model_id)
     assert card.params == sum(p.numel() for p in model.parameters())
     assert card.size_bytes == weights.stat().st_size < 9e6
+    assert weights.stat().st_size + (means.stat().st_size if card.mechanism else 0) < 9e6
     assert card.top1_interval[0] < card.top1 < card.top1_interval[1]
     assert card.top1 >= 0.88
     assert len(card.classes) == 10
@@ -42,6 +43,7 @@ def test_card(model_id: str) -> None:
         assert {"off", "frozen", "liveness", "alive"} <= card.metrics.keys()
         assert card.metrics["alive"].keys() == attnviz.load(model_id).blocks.keys()
         assert sum(card.metrics["alive"].values()) * 2 >= len(card.metrics["alive"])
+        assert card.metrics["frozen"]["interval"][1] < card.top1_interval[0]
     for quantiles in card.metrics["certainty"].values():
         assert len(quantiles) == 101
         assert quantiles == sorted(quantiles)
