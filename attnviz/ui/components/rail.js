@@ -82,7 +82,11 @@ function show() {
   const inParts = focused && parts.contains(focused);
   if (layers !== built) {
     blocks.replaceChildren(...value.items.map(build));
-    if (!items().length) blocks.append(av.node("p", { class: "none", text: words.none }));
+    const none = !items().length;
+    blocks.setAttribute("role", none ? "group" : "listbox");
+    if (none) blocks.removeAttribute("aria-orientation");
+    else blocks.setAttribute("aria-orientation", "horizontal");
+    if (none) blocks.append(av.node("p", { class: "none", text: words.none }));
     built = layers;
   }
   mark({ layer: value.layer, part: value.part });
