@@ -34,6 +34,7 @@ def channels(view: View) -> Payload | None:
         "role": str(record.role),
         "values": packed(values),
         "maps": record is view.record and record.kind != "channel",
+        "channel": view.state.channel,
         "words": _channel_words(values, record),
     }
 

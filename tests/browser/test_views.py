@@ -245,6 +245,22 @@ def figure_ends(page: Page, name: str) -> list[float]:
     return [float(figure.get_attribute(f"data-{end}") or "nan") for end in ("low", "high")]
 
 
+def test_a_channel_of_a_gate_is_chosen_and_given_back(page: Page) -> None:
+    choose_model(page, "resnet18t-se")
+    expect(page.locator(".av-channels .mean")).to_be_hidden()
+    page.focus(".av-channels canvas")
+    page.keyboard.press("Enter")  # the highest bar, which the stepper shows by itself
+    settled(page)
+    channel = int(page.locator(".av-channels .value").get_attribute("data-channel") or -1)
+    expect(page.locator('.av-sides [data-name="after"]')).to_contain_text(f"channel {channel}")
+    assert f"channel={channel}" in page.url
+    page.click(".av-channels .mean")
+    settled(page)
+    expect(page.locator('.av-sides [data-name="after"]')).not_to_contain_text("channel")
+    expect(page.locator(".av-channels .mean")).to_be_hidden()
+    assert "channel=" not in page.url
+
+
 def test_parts_side_by_side_and_together(page: Page) -> None:
     explanation = explained(first_model(), first_example())
     layer = str(page.locator(f"{ATTENTION} figure").get_attribute("data-layer"))

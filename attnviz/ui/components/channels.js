@@ -28,7 +28,7 @@ function receive() {
   const falling = Array.from(values.keys()).sort((a, b) => values[b] - values[a] || a - b);
   ranks = new Array(values.length);
   falling.forEach((channel, rank) => { ranks[channel] = rank; });
-  [pointed, chosen] = [value.channel ?? falling[0], value.channel];
+  [pointed, chosen] = [value.channel ?? falling[0], value.channel ?? null];
   at("h2").textContent = value.title;
   at(".caption").textContent = value.caption;
   at(".words").textContent = value.words + (value.maps ? ` ${words.choose}` : "");
