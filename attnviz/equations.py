@@ -71,7 +71,8 @@ def numbers(
     if output.dim() != 3:
         raise OptionError(f"{layer} works on no picture's grid, so its formula has no row and column")
     count, rows, columns = output.shape
-    if not (0 <= channel < count and 0 <= position[0] < rows and 0 <= position[1] < columns):
+    whole = [*position, channel] if isinstance(position, tuple) and len(position) == 2 else [None]
+    if not all(isinstance(n, int) and 0 <= n < end for n, end in zip(whole, (rows, columns, count), strict=False)):
         raise OptionError(f"{layer} has {count} channels on {rows}x{columns} positions, not {channel} at {position}")
     place = Place(channel, *position, columns)
     values = {"x": at(x, "cij", place)} if x.shape == output.shape else {}

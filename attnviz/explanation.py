@@ -17,7 +17,7 @@ from attnviz.capture import AffinityMap, Backbone, Coordinate, Edit
 from attnviz.capture.backbone import check_pictures, reads_mean
 from attnviz.capture.passes import Cut, Flow, Pass, Reading
 from attnviz.capture.values import Value, first
-from attnviz.errors import OptionError
+from attnviz.errors import EditError, OptionError, PictureError, ShapeError
 from attnviz.images import Picture
 from attnviz.mechanisms import Kind, Role, Step
 from attnviz.mechanisms.base import positive
@@ -213,7 +213,7 @@ class Explanation:
         return tuple(Step(step.name, step.formula, step.value[0].float().cpu()) for step in steps)
 
     def _flow(self, layer: str, call: int) -> Flow:
-        if layer not in self.backbone.blocks:
+        if not isinstance(layer, str) or layer not in self.backbone.blocks:
             known = ", ".join(self.backbone.blocks) or "none"
             raise OptionError(f"no attention block {layer!r}; this model has {known}")
         flows = self.backbone.run(self.input, self.edits, keep=[layer])[1].flows
@@ -247,7 +247,9 @@ def explain(
     x, picture = backbone.preprocess(image)
     x = backbone.place(x)
     check_pictures(x, one=True)
-    edits = (edits,) if isinstance(edits, Edit) else tuple(edits)
+    if backbone.card is not None and x.shape[1] != len(backbone.card.mean):
+        raise ShapeError(f"{backbone.card.id} takes pictures of {len(backbone.card.mean)} channels, not {x.shape[1]}")
+    edits = _edits(edits)
     layer, linear = _stand(backbone, x, cam_layer, cam_call)
     output, watcher = _pass(backbone, x, edits, layer, linear, cam_call)
     logits = output[0] if isinstance(output, Tensor) and output.dim() == 2 and len(output) == 1 else None
@@ -255,6 +257,8 @@ def explain(
     cam: Cam | None = None
     reason: str | None = "the model's output is not one row of logits, so there is no class to explain"
     if logits is not None:
+        if not logits.isfinite().all():
+            raise PictureError("this picture, or an edit, overflows the network: its logits are no finite numbers")
         index = _target(backbone, logits, target)
         signed = _signed(backbone, watcher, layer, linear, logits, index)
         cam, reason = (Cam(signed, str(layer), index), None) if isinstance(signed, Tensor) else (None, signed)
@@ -272,11 +276,20 @@ def explain(
     )
 
 
+def _edits(edits: Any) -> tuple[Edit, ...]:
+    """One edit or several as a tuple."""
+    if isinstance(edits, Edit):
+        return (edits,)
+    if not isinstance(edits, Sequence) or not all(isinstance(edit, Edit) for edit in edits):
+        raise EditError(f"edits is an Edit or a list of them, not {edits!r}")
+    return tuple(edits)
+
+
 def _stand(backbone: Backbone, x: Tensor, cam_layer: str | None, cam_call: int) -> tuple[str | None, str | None]:
     """The layer that Grad-CAM stands on, and the linear layer that reads its mean, where one is known to."""
     head = backbone.head(x)
     layer = head.cam_layer if cam_layer is None else cam_layer
-    if layer is not None and layer not in backbone.layers:
+    if layer is not None and not (isinstance(layer, str) and layer in backbone.layers):
         raise OptionError(f"no layer {layer!r} in this model, outside its attention blocks")
     if isinstance(cam_call, bool) or not isinstance(cam_call, int) or cam_call < -1:
         raise OptionError(f"cam_call is {cam_call!r}; calls are counted from 0, and -1 is the last")

@@ -76,6 +76,9 @@ class Backbone:
         self.taps = Taps(model, tuple(self.blocks), points)
         model.eval().requires_grad_(False)
 
+    def __reduce__(self) -> Any:
+        raise ModelError("a backbone cannot be copied or pickled, for its hooks and locks: load or instrument another")
+
     def __repr__(self) -> str:
         name = self.card.id if self.card else type(self.model).__name__
         return f"Backbone({name}, {len(self.blocks)} attention blocks)"

@@ -4,7 +4,6 @@
 submodule whose output changes, the changes in their order.
 """
 
-import math
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -91,12 +90,20 @@ def _check(edit: Edit) -> None:
     if edit.how not in HOWS:
         raise EditError(f"no edit {edit.how!r}; there are {', '.join(HOWS)}")
     forced = edit.how == "forced"
-    if forced and not (_whole(edit.channel) and isinstance(edit.value, Real) and math.isfinite(edit.value)):
-        raise EditError("a forced edit needs a channel (its index) and a value (a finite number)")
+    if forced and not (_whole(edit.channel) and _finite(edit.value)):
+        raise EditError("a forced edit needs a channel (its index) and a value (a finite number, as float32 has them)")
+    if not _whole(edit.seed):
+        raise EditError(f"seed is a whole number, not {edit.seed!r}")
     if not forced and (edit.channel is not None or edit.value is not None):
         raise EditError(f"channel and value belong to a forced edit, not to {edit.how!r}")
     if edit.call is not None and not (_whole(edit.call) and edit.call >= 0):
         raise EditError(f"call is {edit.call!r}; calls are counted from 0")
+
+
+def _finite(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return False
+    return abs(float(value)) <= torch.finfo(torch.float32).max  # nan is not
 
 
 def _whole(value: object) -> bool:
@@ -156,7 +163,7 @@ def _functions(
         seed = zlib.crc32(f"{where}:{edit.seed}".encode())
         return [(path, _shuffled(part.kind, seed + i)) for i, path in enumerate(part.points)]
     if part.kind not in (Kind.CHANNEL, Kind.COORDINATE):
-        raise EditError(f"{where}: a {part.kind} attention has no channel to force; channel and coordinate ones have")
+        raise EditError(f"{where}: only channel and coordinate attention have channels to force, not {part.kind}")
     return [(path, _forced(where, part.kind, edit)) for path in part.points]
 
 

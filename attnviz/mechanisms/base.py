@@ -81,7 +81,7 @@ class Step(NamedTuple):
 class Mechanism(nn.Module, ABC):
     """An attention mechanism: (B, C, *grid) in, the same grid out (unless it has a stride).
 
-    Subclasses declare ``label``, ``formula`` (LaTeX; as the block was built, where options change it), ``citation``, ``paper`` (arXiv number),
+    Subclasses declare ``label``, ``formula`` (LaTeX: the paper's; its steps are the block's own), ``citation``, ``paper`` (arXiv number),
     ``placement`` and ``parts``, and write ``compute``, ``recompose`` and ``equations``.
 
     ``axes`` names the axes of those steps' values whose shape does not tell (see ``axes_of``).

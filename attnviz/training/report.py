@@ -12,12 +12,14 @@ INTRODUCTION = """# The ten networks
 
 Written by `python -m attnviz.training docs` from the cards in `assets/weights/`.
 
-The same thin ResNet-18, {recipe}, one seed: they differ in attention alone. Every share stands with its 95% interval
-(Wilson), and **a difference smaller than the interval is noise**.
+The same thin ResNet-18, {recipe}, one seed: they differ in attention alone, which stands where its paper puts it (SK's
+replaces a convolution; BAM and Non-Local stand in three places, the others in all eight blocks). Every share has its
+95% interval (Wilson), and **a difference smaller than the interval is noise**; how much another seed would change is
+not in it.
 
-- **top-1** on the {count} photos of `val/`, which training never saw. **off**: with all attention switched off, which
-  also removes its average gain. **frozen**: with all attention held at its mean over the training set, so that it no
-  longer answers to the photo. Read the two side by side.
+- **top-1** on the {count} photos of `val/`, which training never saw (the input size and Non-Local's scale were
+  chosen on them). **off**: with all attention switched off, which also removes its average gain. **frozen**: with all
+  attention held at its mean over the training set, so that it no longer answers to the photo. Read them side by side.
 - **Grad-CAM**: how often the peak of the true class's map lies inside an object's box, on 248 photos that were used
   for nothing else (the pointing game, without tolerance). **center**: how often the picture's center does.
 - **alive**: blocks whose attention answers to the photo (gates: standard deviation over photos of at least 0.02;

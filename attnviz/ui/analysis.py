@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import unquote
 
 from gradio.utils import get_upload_folder
 from PIL import Image
@@ -95,6 +96,9 @@ class Analyst:
         record = _choose(explanation.attention, state.layer, state.part)
         if record is not None:
             query = _place(explanation, record, state.query)
+            count = explanation.backbone.blocks[record.layer].channels
+            if state.channel is not None and state.channel >= count:
+                raise OptionError(texts.BAD_REQUEST.format(what="channel"))
             state = replace(state, layer=record.layer, part=record.part, query=query)
         return View(state, name, path, explanation, record)
 
@@ -102,10 +106,16 @@ class Analyst:
         kind, _, rest = source.partition(":")
         if kind == "example" and rest in self.examples:
             return self.examples[rest].path, self.examples[rest].label
-        path = Path(rest)
-        if kind != "upload" or not path.resolve().is_relative_to(Path(get_upload_folder()).resolve()):
+        try:
+            path = Path(rest)
+            path.exists()
+            inside = path.resolve().is_relative_to(Path(get_upload_folder()).resolve())
+        except (OSError, ValueError):  # no path at all: too long, or with signs that none has
+            inside = False
+        if kind != "upload" or not inside:
             raise OptionError(texts.BAD_REQUEST.format(what="picture"))
-        return path, path.name
+        # Gradio keeps a name as an address has it; signs that turn or hide the text around them are left out.
+        return path, "".join(letter for letter in unquote(path.name) if letter.isprintable())
 
     def attribution(self, view: View, progress: Callable[[float], None]) -> Attribution:
         """What one of captum's methods gives for a view's class; it may take seconds, and tells how far it is."""

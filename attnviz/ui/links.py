@@ -43,7 +43,7 @@ def read(given: Mapping[str, Any], default: State, analyst: Analyst) -> tuple[Vi
             state = replace(state, **reader(str(given[name]), state, analyst))
         except (KeyError, ValueError):
             lost.append(name)
-    wanted, state = state.query, replace(state, query=None)
+    wanted, state = state, replace(state, query=None, channel=None)
     view = analyst.view(state)
     blocks = {record.layer: record for record in view.explanation.attention}
     if state.layer is not None and state.layer not in blocks:
@@ -65,17 +65,19 @@ def regret(given: Mapping[str, Any], lost: list[str]) -> str:
     return " ".join(said)
 
 
-def _placed(view: View, query: tuple[int, int] | None, analyst: Analyst, lost: list[str]) -> View:
-    """The view at the place that was asked for, without a place or a channel that its block does not have."""
-    state = view.state
-    if view.record is not None:
-        rows, columns = view.record.after.shape
-        if query is not None and query[0] < rows and query[1] < columns:
-            state = replace(state, query=query)
-        elif query is not None:
+def _placed(view: View, wanted: State, analyst: Analyst, lost: list[str]) -> View:
+    """The view at the place and the channel that were asked for, where its block has them."""
+    state, found = view.state, view.record
+    if found is not None and wanted.query is not None:
+        rows, columns = found.after.shape
+        if wanted.query[0] < rows and wanted.query[1] < columns:
+            state = replace(state, query=wanted.query)
+        else:
             lost.append("at")
-        if state.channel is not None and state.channel >= view.explanation.backbone.blocks[view.record.layer].channels:
-            state = replace(state, channel=None)
+    if found is not None and wanted.channel is not None:
+        if wanted.channel < view.explanation.backbone.blocks[found.layer].channels:
+            state = replace(state, channel=wanted.channel)
+        else:
             lost.append("channel")
     return analyst.view(state)
 

@@ -20,7 +20,7 @@ TOOLBAR = {
     "lost": "The link asks for what is not here ({names}); the rest is shown.",
 }
 
-LINK_UPLOAD = "This link was made with a picture that a person uploaded. It is not in the link; an example is shown."
+LINK_UPLOAD = "The picture that this address was made with was uploaded, and is not in it: an example is shown."
 
 PHOTO = {
     "heading": "Photo",
@@ -102,7 +102,7 @@ EVIDENCE_NOTES = {
         "Fine detail inside Grad-CAM's region; most of it comes from edges, so it looks sharper than it knows."
     ),
     "integrated_gradients": (
-        "What each pixel adds on the way from a picture of mean color; together, the score's whole rise."
+        "What each pixel adds on the way from a picture of mean color; together, nearly the score's whole rise."
     ),
     "occlusion": "How much the score falls when a gray square covers the place; where it is negative, it rises.",
     "saliency": "How strongly the score answers to a small change of each pixel, in whichever direction.",
@@ -306,7 +306,8 @@ COMPARE = {
     "pointing": "Grad-CAM inside the box",
     "group": "Recipe: {group}",
     "note": (
-        "In brackets the 95% intervals: a difference smaller than those is noise. Gates are drawn from 0 to 1, all "
+        "In brackets the 95% intervals: a difference smaller than those is noise, and another seed's is not in them. "
+        "Gates are drawn from 0 to 1, all "
         "other maps of a kind on one scale."
     ),
 }

@@ -26,8 +26,11 @@ def load(id: str, device: str = "cpu") -> Backbone:  # noqa: A002
         device: "cpu", "cuda", ...
 
     Raises:
-        ModelError: for an id that is not in the catalogue; the line lists those that are.
+        ModelError: for an id that is not in the catalogue (the line lists those that are), or a device that is
+            not there.
     """
+    if not isinstance(id, str):
+        raise ModelError(f"a model's id is a text like 'resnet18t-cbam', not {id!r}")
     with _lock:
         if (id, device) not in _loaded:
             cards = {card.id: card for card in catalogue()}

@@ -41,12 +41,16 @@ def embedded_cards(folder: Path | None = None) -> list[ModelCard]:
 def load_embedded(card: ModelCard, device: str, folder: Path | None = None) -> Backbone:
     """A network of the family with its weights (stored as float16, used as float32) and its means."""
     folder = folder or assets() / "weights"
-    model = build(card.id, len(card.classes))
+    with torch.device("cpu"):
+        model = build(card.id, len(card.classes)).float()  # whatever this process's defaults are
     if not _weights(folder, card.id).exists():
         raise ModelError(f"the weights of {card.id} are missing: install attnviz again, or clone the whole repository")
     state = load_file(_weights(folder, card.id))
     _fill(model, card.id, state)
-    model.to(device)
+    try:
+        model.to(device)
+    except (RuntimeError, AssertionError) as error:
+        raise ModelError(f"no device {device!r} here: {str(error).splitlines()[0]}") from None
     return Backbone(model, preprocessing(card), card.classes, load_means(folder, card.id), card)
 
 

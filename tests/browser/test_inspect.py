@@ -251,3 +251,21 @@ def test_an_answer_that_came_too_late_settles_nothing(page: Page) -> None:
     assert found["sent"] == [["how"], ["query", "channel", "source"], ["source"]]
     assert (found["during"], found["after"], found["again"]) == ("off", [2, False], ["off", True])
     assert found["source"] == page.evaluate("attnviz.get('state').source")
+
+
+def test_what_is_said_of_a_block_that_is_left_is_not_asked_of_the_next(page: Page) -> None:
+    found = page.evaluate(
+        """() => {
+            const [sent, before] = [[], attnviz.get("state")];
+            const fake = (_, data) => sent.push(data);
+            attnviz.send(fake, { how: "frozen" });
+            attnviz.send(fake, { layer: "stage4.1.attention", part: null, query: null, channel: null });
+            attnviz.send(fake, { query: [46, 46] });
+            attnviz.send(fake, { channel: 200 });
+            attnviz.settle(before, sent[0].serial);
+            attnviz.send(fake, { query: [46, 46] });
+            attnviz.settle(before, sent[1].serial);
+            return { asked: [sent[1].query, sent[1].channel], count: sent.length, busy: attnviz.get("busy") };
+        }"""
+    )
+    assert found == {"asked": [None, None], "count": 2, "busy": False}

@@ -155,6 +155,30 @@ def test_a_link_opens_the_tab_and_the_stage(page: Page, served: str) -> None:
     expect(page.locator(ATTENTION)).to_be_visible()
 
 
+@pytest.mark.parametrize(
+    ("width", "query"), [(330, ""), (390, "?lecture=1"), (768, "?lecture=1"), (1000, "?lecture=1")]
+)
+def test_every_tab_can_be_opened(page: Page, served: str, width: int, query: str) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(f"{served}/{query}")
+    page.wait_for_selector(READY)
+    for name, title in (("read", "Read"), ("compare", "Compare"), ("inspect", "Inspect")):
+        page.get_by_role("tab", name=title).click()  # as a pointer does: it fails where something lies over it
+        assert page.evaluate("document.body.dataset.tab") == name
+        if name == "compare":
+            compared(page)
+    for control in (".link", ".export", ".lecture"):
+        page.locator(f".av-toolbar {control}").click(trial=True)
+
+
+def test_a_link_opens_its_tab_each_time(page: Page, served: str) -> None:
+    for number in range(6):
+        page.goto(f"{served}/?tab=read&model=resnet18t-se&lecture={number % 2}")
+        expect(page.locator(".av-text").first).to_be_visible()
+        page.wait_for_function("attnviz.get('state')?.model === 'resnet18t-se'")
+        settled(page)
+
+
 def test_what_is_taken_away_is_what_is_shown(page: Page) -> None:
     page.select_option(".av-evidence .method", "saliency")
     settled(page)

@@ -2,6 +2,7 @@
 
 import math
 import re
+from typing import Any
 
 import pytest
 import torch
@@ -114,8 +115,11 @@ def test_negative_numbers_stand_in_brackets() -> None:
     assert found["scale"] == r"\tilde{x}_{1}(0,2) = 0.269 \cdot (-1) = -0.269"
 
 
-@pytest.mark.parametrize(("channel", "position"), [(-1, (0, 0)), (12, (0, 0)), (0, (6, 0)), (0, (0, 5)), (0, (-1, 0))])
-def test_places_that_are_not_there(channel: int, position: tuple[int, int]) -> None:
+@pytest.mark.parametrize(("channel", "position"), [
+    (-1, (0, 0)), (12, (0, 0)), (0, (6, 0)), (0, (0, 5)), (0, (-1, 0)), (0, (0,)), (0, 5), (0, (0, 0, 0)),
+    (0, (0.5, 0)), (1.5, (0, 0)), ("a", (0, 0)),
+])  # fmt: skip
+def test_places_that_are_not_there(channel: Any, position: Any) -> None:
     with pytest.raises(OptionError, match="12 channels on 6x5") as caught:
         equations(explained(Case(SE, 12, {"reduction": 3})), "0", channel, position)
     assert "\n" not in str(caught.value)

@@ -38,7 +38,8 @@ async function bring(chosen) {
   } catch (error) {
     if (mine !== bringing) return;
     at(".hint span").textContent = words.hint;
-    av.put("notice", av.fill(words.refused, { why: error instanceof Error ? error.message : String(error) }));
+    const why = error instanceof Error ? error.message : String(error);
+    av.put("notice", av.fill(words.refused, { why: /"detail": *"([^"]*)"/.exec(why)?.[1] ?? why }));
     av.busy(false);
   }
 }

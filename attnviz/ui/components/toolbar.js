@@ -2,7 +2,8 @@ const av = window.attnviz;
 const words = props.words;
 const at = (selector) => element.querySelector(selector);
 const [link, lecture, address, taken] = [".link", ".lecture", ".address", ".export"].map(at);
-const LARGER = 1.35; // in a lecture
+const LARGER = 1.35; // in a lecture, on a screen that has room for it
+const ROOM = 900; // pixels
 
 // The view's settings in a link: how each reads, and what is understood.
 const SETTINGS = {
@@ -63,7 +64,7 @@ const writeSoon = () => {
 
 function teach(on) {
   teaching = on;
-  document.body.style.zoom = on ? LARGER : "";
+  document.body.style.zoom = on && window.innerWidth >= ROOM ? LARGER : "";
   document.body.classList.toggle("av-lecture", on);
   lecture.setAttribute("aria-pressed", String(on));
 }
@@ -109,6 +110,7 @@ link.addEventListener("click", async () => {
   if (av.get("state")?.source.startsWith("upload:")) av.put("notice", words.unshared);
 });
 address.addEventListener("blur", () => { address.hidden = true; });
+window.addEventListener("resize", () => element.isConnected && teach(teaching));
 lecture.addEventListener("click", () => {
   touched = true;
   teach(!teaching);
@@ -150,5 +152,9 @@ document.addEventListener("click", ({ target }) => {
   write();
 });
 av.put("tab", (document.body.dataset.tab = props.tabs[0]));
-// The server answers once the page listens to it.
-setTimeout(open, 0);
+/** Open what the address asks for once the tabs are drawn; the server, too, is heard only then. */
+function start(tries = 300) {
+  if (tabs().length >= props.tabs.length || !tries) open();
+  else requestAnimationFrame(() => start(tries - 1));
+}
+setTimeout(start, 0);

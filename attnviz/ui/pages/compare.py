@@ -11,6 +11,7 @@ from attnviz.errors import AttnvizError, OptionError
 from attnviz.ui import compareviews, texts
 from attnviz.ui.analysis import Analyst
 from attnviz.ui.components.compare import compare
+from attnviz.ui.pages.inspect import AT_ONCE
 from attnviz.ui.state import State
 
 
@@ -27,7 +28,7 @@ class Compare:
             inputs=None,
             outputs=[self._part],
             concurrency_id="model",
-            concurrency_limit=1,
+            concurrency_limit=AT_ONCE,
             trigger_mode="multiple",  # the page itself sends one at a time (compare.js)
             show_progress="hidden",
             api_visibility="private",

@@ -46,6 +46,7 @@ from attnviz.ui.components.zoom import zoom
 from attnviz.ui.state import State, changes, linked, serial
 
 Make = Callable[[View], Any]
+AT_ONCE = 4  # requests at work: one that takes seconds holds nobody up
 EVERY = 0.25  # seconds between two words of progress
 
 BLOCK: dict[str, Make] = {
@@ -172,7 +173,7 @@ class Inspect:
             inputs=None,
             outputs=answers,
             concurrency_id="model",
-            concurrency_limit=1,
+            concurrency_limit=AT_ONCE,
             trigger_mode="multiple",  # the page itself sends one at a time (values.js)
             show_progress="hidden",
             api_visibility="private",

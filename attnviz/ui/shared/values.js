@@ -49,13 +49,18 @@ window.attnviz = (() => {
   let confirmed = {};
   let flight = null; // the number of the request on its way
   let next = null; // {trigger, patch}: what to ask for after it
-  let last = null; // the trigger of the last request
+  let [last, flown] = [null, {}]; // the trigger and the patch of the last request
   let stale = false; // an answer may still come that nobody waits for: the next request redraws everything
   let count = 0;
   let waiting = 0;
 
-  /** Ask the server for a change of state. */
+  // What puts another block on the page, and what is said of the block that is there.
+  const [ELSEWHERE, HERE] = [["link", "source", "model", "layer", "part"], ["query", "channel"]];
+
+  /** Ask the server for a change of state. What is said of a block that is about to go is not passed on. */
   function send(trigger, patch) {
+    const leaving = flight !== null && ELSEWHERE.some((name) => name in { ...flown, ...next?.patch });
+    if (leaving && Object.keys(patch).every((name) => HERE.includes(name))) return;
     next = { trigger, patch: { ...next?.patch, ...patch } };
     put("busy", true);
     if (flight === null) fly();
@@ -64,7 +69,7 @@ window.attnviz = (() => {
   function fly() {
     const { trigger, patch } = next;
     if (stale && !("link" in patch)) patch.source ??= confirmed.source;
-    [next, last, stale] = [null, trigger, false];
+    [next, last, flown, stale] = [null, trigger, patch, false];
     count += 1;
     flight = count;
     alive();

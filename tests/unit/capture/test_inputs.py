@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 import attnviz
 from attnviz import Edit, Explanation
-from attnviz.errors import AttnvizError, ModelError, OptionError, PictureError, ShapeError
+from attnviz.errors import AttnvizError, EditError, ModelError, OptionError, PictureError, ShapeError
 from attnviz.mechanisms import SE
 from tests.unit.capture.formulas import tensors
 from tests.unit.capture.networks import (
@@ -356,3 +356,22 @@ def test_numpys_numbers_are_indices(tmp_path: Path) -> None:
     assert found.attention[0].values[2] == 0.5
     (saved,) = json.loads((found.save(tmp_path) / "explanation.json").read_text())["edits"]
     assert (saved["channel"], saved["value"]) == (2, 0.5)
+
+
+def test_a_picture_that_overflows_the_network() -> None:
+    with pytest.raises(PictureError, match="overflows the network"):
+        attnviz.explain(tapped("resnet18t-se"), torch.randn(1, 3, 64, 64) * 3e37)
+
+
+@pytest.mark.parametrize("edits", [None, 5, "off", ["off"], {"stage1": "off"}], ids=repr)
+def test_what_is_no_edit(edits: Any) -> None:
+    with pytest.raises(EditError, match="edits is an Edit or a list of them"):
+        attnviz.explain(tapped("resnet18t-se"), torch.zeros(1, 3, 64, 64), edits=edits)
+
+
+def test_layers_are_named_by_text() -> None:
+    backbone = tapped("resnet18t-se")
+    with pytest.raises(OptionError, match="no layer"):
+        attnviz.explain(backbone, torch.zeros(1, 3, 64, 64), cam_layer=["stage4"])
+    with pytest.raises(OptionError):
+        attnviz.explain(backbone, torch.zeros(1, 3, 64, 64)).steps(["stage1.0.attention"])

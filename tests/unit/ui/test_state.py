@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from gradio.utils import get_upload_folder
 from PIL import Image
 
 from attnviz.errors import AttnvizError, OptionError, PictureError
@@ -101,7 +102,17 @@ def test_the_shelf_is_swept_though_nobody_comes() -> None:
 
 @pytest.mark.parametrize(
     "source",
-    ["upload:/etc/hostname", "upload:relative.png", "example:none", "file:/etc/hostname", "example:../x", "x"],
+    [
+        "upload:/etc/hostname",
+        "upload:relative.png",
+        "upload:a\0b",
+        "upload:" + "x" * 4000,
+        "upload:\ud800",
+        "example:none",
+        "file:/etc/hostname",
+        "example:../x",
+        "x",
+    ],
 )
 def test_no_file_outside_the_upload_folder_is_opened(analyst: Analyst, source: str) -> None:
     with pytest.raises(OptionError):
@@ -154,3 +165,11 @@ def test_examples_of_a_lecturer(tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_text("not a picture")
     with pytest.raises(PictureError, match=r"broken\.png"):
         examples(tmp_path)
+
+
+def test_a_file_s_name_is_shown_as_it_was(analyst: Analyst) -> None:
+    folder = Path(get_upload_folder()) / "names"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "a%22b\u202egnp.png"
+    Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(path)
+    assert analyst.view(State(f"upload:{path}", "resnet18t-se")).name == 'a"bgnp.png'

@@ -1,5 +1,7 @@
 """What comes with the project: cards, weights, means; and refusals in one line."""
 
+import copy
+import pickle
 import shutil
 import subprocess
 import sys
@@ -13,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 import attnviz
 from attnviz.backbones import VARIANTS, build
-from attnviz.errors import ModelError
+from attnviz.errors import ModelError, ShapeError
 from attnviz.zoo import assets
 from attnviz.zoo.embedded import embedded_cards, load_embedded
 
@@ -120,14 +122,17 @@ def test_a_network_without_a_card_is_not_ready(tmp_path: Path) -> None:
 
 def test_an_installed_wheel_carries_the_assets(tmp_path: Path) -> None:
     source = tmp_path / "source"
-    ignored = shutil.ignore_patterns(".*", "runs", "tests", "docs", "build", "screenshots", "__pycache__")
+    ignored = shutil.ignore_patterns(".*", "runs", "tests", "build", "screenshots", "__pycache__")
     shutil.copytree(ROOT, source, ignore=ignored)
     pip = [sys.executable, "-m", "pip", "--quiet"]
     target = tmp_path / "installed"
     subprocess.run(
         [*pip, "install", "--no-deps", "--no-build-isolation", "--target", str(target), str(source)], check=True
     )
-    code = f"import attnviz; print(attnviz.__file__); print(attnviz.load({IDS[0]!r}))"
+    code = (
+        f"import attnviz; print(attnviz.__file__); print(attnviz.load({IDS[0]!r}));"
+        "from attnviz.ui.pages import read; print(len(read.guide()), len(read.papers()))"
+    )
     found = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path,
@@ -138,7 +143,43 @@ def test_an_installed_wheel_carries_the_assets(tmp_path: Path) -> None:
     )
     assert found.stdout.startswith(str(target))
     assert IDS[0] in found.stdout
+    assert found.stdout.split()[-1] == "9"
     for folder in ("ui", "scenes", "render", "training"):
         here = {path.relative_to(ROOT) for path in (ROOT / "attnviz" / folder).rglob("*.*") if path.suffix in KEPT}
         assert here
         assert all((target / path).is_file() for path in here)
+
+
+def test_what_cannot_be_loaded_is_one_line() -> None:
+    for bad in ([], None, 3, b"resnet18t-se"):
+        with pytest.raises(ModelError, match="a model's id is a text"):
+            attnviz.load(bad)
+    for device in ("nowhere", *([] if torch.cuda.is_available() else ["cuda"])):
+        with pytest.raises(ModelError, match=f"no device '{device}' here: ") as caught:
+            attnviz.load("resnet18t-se", device)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_process_s_defaults_do_not_change_the_network() -> None:
+    card = next(card for card in attnviz.catalogue() if card.id == "resnet18t-eca")
+    try:
+        torch.set_default_dtype(torch.float64)
+        backbone = load_embedded(card, "cpu")
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert {tensor.dtype for tensor in backbone.model.parameters()} == {torch.float32}
+    with torch.device("meta"):
+        backbone = load_embedded(card, "cpu")
+    assert not any(tensor.is_meta for tensor in (*backbone.model.parameters(), *backbone.model.buffers()))
+
+
+def test_a_backbone_is_not_copied() -> None:
+    backbone = attnviz.load("resnet18t-se")
+    for copied in (copy.deepcopy, pickle.dumps):
+        with pytest.raises(ModelError, match="cannot be copied or pickled"):
+            copied(backbone)
+
+
+def test_pictures_of_other_channels_are_refused() -> None:
+    with pytest.raises(ShapeError, match="resnet18t-se takes pictures of 3 channels, not 1"):
+        attnviz.explain(attnviz.load("resnet18t-se"), torch.zeros(1, 1, 208, 208))
