@@ -13,9 +13,9 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     """What the command line asks for."""
     parser = argparse.ArgumentParser(description="See what a CNN's attention does to your picture.")
     # A Space says by these variables where it listens.
-    host, port = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"), os.environ.get("GRADIO_SERVER_PORT", "7860")
+    host, number = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"), os.environ.get("GRADIO_SERVER_PORT", "7860")
     parser.add_argument("--host", default=host, help="address to listen on; 0.0.0.0 for every one")
-    parser.add_argument("--port", type=int, default=port, help="port to listen on")
+    parser.add_argument("--port", type=port, default=number, help="port to listen on")
     parser.add_argument("--examples", type=Path, metavar="DIR", help="a folder of your own pictures, shown first")
     return parser.parse_args(arguments)
 
@@ -31,9 +31,20 @@ def main() -> int:
     except AttnvizError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    sys.stderr.write(f"attnviz is at http://{asked.host}:{asked.port}\n")
-    app.launch(server_name=asked.host, server_port=asked.port, **launch_options())
+    sys.stderr.write(f"attnviz opens http://{asked.host}:{asked.port}\n")
+    try:
+        app.launch(server_name=asked.host, server_port=asked.port, **launch_options())
+    except OSError as error:
+        sys.stderr.write(f"cannot listen on {asked.host}:{asked.port}; choose another with --port ({error})\n")
+        return 1
     return 0
+
+
+def port(text: str) -> int:
+    """A port's number."""
+    if not text.isdigit() or not 0 < int(text) < 65536:
+        raise argparse.ArgumentTypeError(f"{text} is no port: they go from 1 to 65535")
+    return int(text)
 
 
 if __name__ == "__main__":

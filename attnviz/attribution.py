@@ -111,13 +111,13 @@ METHODS: dict[str, Method] = {
         lambda values: values.sum(0),
     ),
     "integrated_gradients": Method(
-        "Sundararajan, Taly, Yan 2017, eq. 1; from the picture of mean color",
+        "Sundararajan, Taly, Yan 2017, eq. 1",
         _integrated_gradients,
         lambda _: STEPS,
         lambda values: values.sum(0),
     ),
     "occlusion": Method(
-        "Zeiler, Fergus 2014, section 4.2: how much the score falls under a square of mean color",
+        "Zeiler, Fergus 2014, section 4.2",
         _occlusion,
         _positions,
         lambda values: values.mean(0),

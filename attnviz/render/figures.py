@@ -59,10 +59,11 @@ def overview(
     ``evidence``: a title and a map over the picture, in Grad-CAM's place.
     """
     style = style or Style()
-    figure = Figure(figsize=(13, 4.6), layout="constrained")
+    ground = _ground(explanation)
+    aspect = ground.pixels.shape[0] / ground.pixels.shape[1]
+    figure = Figure(figsize=(13, min(max(3.9 * aspect + 1.0, 3.0), 9.0)), layout="constrained")  # bars as high as maps
     figure.supxlabel(_origin(explanation), fontsize=8, color="0.4")
     photo, attention, cam = figure.subplots(1, 3)
-    ground = _ground(explanation)
     photo.imshow(ground.pixels, aspect="auto")
     photo.set_title(_prediction(explanation))
     if record is None:

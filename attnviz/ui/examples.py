@@ -57,6 +57,8 @@ def _packaged() -> list[Example]:
 def _own(folder: Path) -> list[Example]:
     if not folder.is_dir():
         raise AttnvizError(f"--examples {folder}: there is no such folder")
+    if not any(path.suffix.lower() in SUFFIXES for path in folder.iterdir()):
+        raise AttnvizError(f"--examples {folder}: it holds no picture ({', '.join(sorted(SUFFIXES))})")
     found = []
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() in SUFFIXES:

@@ -92,7 +92,7 @@ def _snippet(view: View, _: dict[str, Any], __: Attribution | None) -> bytes:
 def snippet(view: View) -> str:
     """Python that makes the same arrays again; the path of a picture of one's own is for its owner to fill in."""
     source, file = view.state.source, view.path.name
-    imports, picture = "", repr(file)
+    imports, picture = "# The picture's path is yours to fill in.\n", repr(file)
     if source.startswith("example:drawn-"):
         imports = "from attnviz.zoo import assets\n"
         picture = f'assets() / "examples" / {file!r}'

@@ -91,7 +91,7 @@ def model_name(card: ModelCard) -> str:
 def _model_caption(card: ModelCard) -> str:
     low, high = card.top1_interval
     return texts.MODEL_CAPTION.format(
-        availability=card.availability.capitalize(),
+        availability=texts.AVAILABILITY[card.availability],
         params=f"{card.params / 1e6:.2f} M",
         top1=percent(card.top1),
         low=percent(low),
@@ -263,13 +263,15 @@ def cam(view: View) -> Payload:
         return {"title": texts.CAM_MISSING_TITLE, "empty": texts.CAM_MISSING.format(reason=explanation.cam_reason)}
     rows, columns = explanation.cam.map.shape
     names = _named(view)
-    none = texts.CAM_NONE if view.state.against is None else texts.CAM_NONE_AGAINST
+    alone = view.state.against is None
+    note = texts.CAM_NOTE if alone else texts.CAM_NOTE_AGAINST
+    none = texts.CAM_NONE if alone else texts.CAM_NONE_AGAINST
     return {
         "kind": "cam",
         "role": "evidence",
         "title": texts.EVIDENCE_TITLE.format(method=texts.EVIDENCE["grad_cam"], of=evidence_of(view)),
         "caption": f"{explanation.cam.layer} · {rows}×{columns}",
-        "note": texts.CAM_NOTE if explanation.cam.positive else none.format(**names),
+        "note": (note if explanation.cam.positive else none).format(**names),
         "map": packed(explanation.cam.map.numpy()),
         "silent": not explanation.cam.positive,
     }

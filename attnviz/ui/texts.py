@@ -26,7 +26,7 @@ PHOTO = {
     "heading": "Photo",
     "hint": "Drop, paste or",
     "choose": "choose",
-    "kept": "It stays on this server for about an hour.",
+    "kept": "An upload stays on this server for about an hour.",
     "examples": "Examples",
     "uploading": "Uploading …",
     "refused": "This file did not get through: {why}",
@@ -40,6 +40,7 @@ MODEL_CAPTION = (
     "{availability} · {params} parameters · {top1} of {dataset}'s validation photos right (95% interval "
     "{low} to {high})"
 )
+AVAILABILITY = {"embedded": "Comes with attnviz"}
 MODEL_PLAIN = "ResNet-18 thin, plain"
 MODEL_NAME = "ResNet-18 thin + {mechanism}"
 
@@ -104,10 +105,13 @@ EVIDENCE_NOTES = {
     "integrated_gradients": (
         "What each pixel adds on the way from a picture of mean color; together, nearly the score's whole rise."
     ),
-    "occlusion": "How much the score falls when a gray square covers the place; where it is negative, it rises.",
+    "occlusion": "How much the score falls when a square of mean color covers the place; below zero, it rises.",
     "saliency": "How strongly the score answers to a small change of each pixel, in whichever direction.",
 }
 CAM_NOTE = "Evidence for this class alone, at the last feature map; negative evidence is not drawn."
+CAM_NOTE_AGAINST = (
+    "Evidence for {label} rather than {other}, at the last feature map; what speaks the other way is not drawn."
+)
 CAM_NONE = "Nothing here speaks for {label}: the map has no positive value."
 CAM_NONE_AGAINST = "Nothing here speaks more for {label} than for {other}: the map has no positive value."
 CAM_MISSING_TITLE = "Grad-CAM"
@@ -136,6 +140,8 @@ TITLES = {
     ("Non-Local", None): "Non-Local affinity",
     ("SK", None): "SK branch shares",
     ("GC", "context"): "GC context",
+    ("scSE", "cse"): "scSE channel gate (cSE)",
+    ("scSE", "sse"): "scSE spatial gate (sSE)",
     ("CA", None): "CA gates",
 }
 
@@ -274,7 +280,8 @@ MATTER = {
     "before": "As it is",
     "after": "Attention {how}",
     "silent": "no positive evidence",
-    "cam": "Grad-CAM of {label}, {side}; one scale for both, 0 to {high}",
+    "cam": "Grad-CAM of {label}, {side}",
+    "scale": "The maps: Grad-CAM of {label}, both from 0 to {high}.",
     "validation": "On the whole validation set, all blocks at once",
     "meaning_off": (
         "Off lets everything pass, and so takes away the attention's average gain as well: read it beside frozen."
@@ -308,11 +315,9 @@ COMPARE = {
     "note": (
         "In brackets the 95% intervals: a difference smaller than those is noise, and another seed's is not in them. "
         "Gates are drawn from 0 to 1, all "
-        "other maps of a kind on one scale."
+        "other maps of a kind on one scale. The picture's very center lies inside the box in {center} of the photos."
     ),
 }
-
-COMPARE_POINTING = "{found}; the picture's center {center}"
 
 FORMULA = {"heading": "Formula", "sees": "What you see", "not": "What it does not mean", "paper": "Paper"}
 

@@ -262,7 +262,8 @@ def test_a_channel_of_a_gate_is_chosen_and_given_back(page: Page) -> None:
 
 
 def test_parts_side_by_side_and_together(page: Page) -> None:
-    explanation = explained(first_model(), first_example())
+    choose_model(page, "resnet18t-cbam")
+    explanation = explained("resnet18t-cbam", first_example())
     layer = str(page.locator(f"{ATTENTION} figure").get_attribute("data-layer"))
     seen = record(explanation, layer, "spatial")
     ends = [min(seen.before.min(), seen.after.min()).item(), max(seen.before.max(), seen.after.max()).item()]

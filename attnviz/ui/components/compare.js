@@ -8,7 +8,7 @@ at("header h2").textContent = words.heading;
 at(".hint").textContent = words.hint;
 at(".stage-name").textContent = words.stage;
 at(".table h2").textContent = words.table;
-at(".note").textContent = words.note;
+at(".note").textContent = av.fill(words.note, props);
 stage.replaceChildren(...props.stages.map((name) => av.node("option", { value: name, text: name })));
 stage.value = props.stages.at(-2);
 

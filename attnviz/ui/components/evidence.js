@@ -43,7 +43,7 @@ target.addEventListener("change", () => {
   const index = props.value.classes.findIndex((label) => label.toLowerCase() === name);
   if (index >= 0) av.send(trigger, { target: index });
   else {
-    av.put("notice", av.fill(words.unknown, { name: target.value }));
+    if (name) av.put("notice", av.fill(words.unknown, { name: target.value }));
     target.value = props.value.classes[props.value.target];
   }
 });

@@ -40,16 +40,17 @@ function show() {
   draw();
 }
 
-/** Both maps over the picture, on one scale. */
+/** Both maps over the picture, on one scale, which is told below them. */
 function draw() {
   const value = props.value;
   if (!value || !av.get("picture") || !card.clientWidth) return;
   const maps = ["before", "after"].map((side) => value[side]?.cam && av.unpack(value[side].cam));
   const high = Math.max(...maps.map((map) => map?.max ?? 0));
+  at(".of").textContent = av.fill(words.scale, { label: value.cam_of, high: av.short(high) });
   ["before", "after"].forEach((side, i) => {
     const canvas = at(`.${side} canvas`);
     av.over(canvas, maps[i], av.scaled(0, high));
-    const text = av.fill(words.cam, { label: value.cam_of, side: at(`.${side} h3`).textContent, high: av.short(high) });
+    const text = av.fill(words.cam, { label: value.cam_of, side: at(`.${side} h3`).textContent });
     canvas.setAttribute("aria-label", maps[i] ? text : `${text}: ${words.silent}`);
     canvas.title = text;
     canvas.dataset.high = String(maps[i]?.max ?? 0);

@@ -15,6 +15,7 @@ TEMPLATE = """
     <div class="side before"><h3></h3><canvas role="img"></canvas><div class="top"></div></div>
     <div class="side after"><h3></h3><canvas role="img"></canvas><div class="top"></div></div>
   </div>
+  <p class="of"></p>
   <p class="words" aria-live="polite"></p>
   <div class="validation"><h3></h3><dl></dl></div>
   <p class="meaning"></p>

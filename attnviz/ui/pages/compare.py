@@ -21,7 +21,10 @@ class Compare:
     def __init__(self, analyst: Analyst) -> None:
         self._analyst = analyst
         self._part = compare(
-            None, stages=list(compareviews.STAGES), table=compareviews.table([*analyst.cards.values()])
+            None,
+            stages=list(compareviews.STAGES),
+            table=compareviews.table([*analyst.cards.values()]),
+            center=compareviews.center([*analyst.cards.values()]),
         )
         self._part.select(
             self._answers,

@@ -2,14 +2,21 @@
 (() => {
   const av = window.attnviz;
 
+  const FRAMES = [90, 12]; // how long a text is waited for, and how long it has to stay where it is
+
   /** Open the page of texts at one of them. */
-  function read(page, tries = 60) {
-    if (tries === 60) document.querySelector('[role="tab"][data-tab-id="read"]')?.click();
+  function read(page) {
+    document.querySelector('[role="tab"][data-tab-id="read"]')?.click();
+    follow(page, ...FRAMES);
+  }
+
+  /** Scroll to a text until it rests: the ones above it are still being laid out. */
+  function follow(page, tries, rest, last = null) {
     const found = document.getElementById(`read-${page}`);
-    if (found?.clientHeight) {
-      found.scrollIntoView();
-      found.focus({ preventScroll: true });
-    } else if (tries) requestAnimationFrame(() => read(page, tries - 1));
+    const place = found?.clientHeight ? found.getBoundingClientRect().top + window.scrollY : null;
+    if (place !== null && place !== last) found.scrollIntoView();
+    const left = place === null || place !== last ? FRAMES[1] : rest - 1;
+    if (tries && left) requestAnimationFrame(() => follow(page, tries - 1, left, place));
   }
 
   function about(element, words) {

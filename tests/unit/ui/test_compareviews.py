@@ -68,3 +68,10 @@ def test_recipes_are_told_apart() -> None:
 def test_junk_is_refused(data: object) -> None:
     with pytest.raises(OptionError):
         asked(data, State("example:a", "m"))
+
+
+def test_the_center_that_pointing_is_read_beside() -> None:
+    counts = {card.metrics["pointing"]["center"]["count"] for card in CARDS}
+    assert counts == {203}
+    assert compareviews.center(CARDS) == "81.9%"
+    assert compareviews.center([]) == "?"
