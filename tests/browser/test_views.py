@@ -18,7 +18,6 @@ from tests.browser.helpers import (
     choose_model,
     explained,
     first_example,
-    first_model,
     point,
     record,
     same,
@@ -210,8 +209,9 @@ def test_the_row_computed_in_the_browser(page: Page) -> None:
 
 
 def test_a_shared_place_is_read_in_both_maps(page: Page) -> None:
+    choose_model(page, "resnet18t-cbam")
     choose_block(page, "stage1.0.attention", "spatial")
-    explanation = explained(first_model(), first_example())
+    explanation = explained("resnet18t-cbam", first_example())
     gates = record(explanation, "stage1.0.attention", "spatial").values
     point(page, 0.4, 0.8, CAM)
     assert value(page, f"{CAM} .value") == same(explanation.cam.map[cell(page, CAM)].item())
@@ -220,12 +220,13 @@ def test_a_shared_place_is_read_in_both_maps(page: Page) -> None:
 
 
 def test_a_gate_on_its_own_scale_only_when_asked(page: Page) -> None:
+    choose_model(page, "resnet18t-cbam")
     choose_block(page, "stage3.1.attention", "spatial")
     assert value(page, f"{ATTENTION} .low") > 0
     page.click('.av-viewbar [data-value="absolute"]')
     assert value(page, f"{ATTENTION} .low") == 0
     assert value(page, f"{ATTENTION} .high") == 1
-    check_cam(page, explained(first_model(), first_example()))
+    check_cam(page, explained("resnet18t-cbam", first_example()))
 
 
 def test_the_zoom(page: Page) -> None:
