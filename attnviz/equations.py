@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from numbers import Integral
 
 from torch import Tensor
 
@@ -71,8 +72,9 @@ def numbers(
     if output.dim() != 3:
         raise OptionError(f"{layer} works on no picture's grid, so its formula has no row and column")
     count, rows, columns = output.shape
-    whole = [*position, channel] if isinstance(position, tuple) and len(position) == 2 else [None]
-    if not all(isinstance(n, int) and 0 <= n < end for n, end in zip(whole, (rows, columns, count), strict=False)):
+    given = (*position, channel) if isinstance(position, tuple | list) and len(position) == 2 else (None, None, None)
+    ends = (rows, columns, count)
+    if not all(isinstance(n, Integral) and 0 <= n < end for n, end in zip(given, ends, strict=True)):
         raise OptionError(f"{layer} has {count} channels on {rows}x{columns} positions, not {channel} at {position}")
     place = Place(channel, *position, columns)
     values = {"x": at(x, "cij", place)} if x.shape == output.shape else {}

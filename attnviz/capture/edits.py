@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -100,10 +101,10 @@ def _check(edit: Edit) -> None:
         raise EditError(f"call is {edit.call!r}; calls are counted from 0")
 
 
-def _finite(value: object) -> bool:
-    if isinstance(value, bool) or not isinstance(value, Real):
-        return False
-    return abs(float(value)) <= torch.finfo(torch.float32).max  # nan is not
+def _finite(value: Any) -> bool:
+    real = isinstance(value, Real) and not isinstance(value, bool)
+    limit = torch.finfo(torch.float32).max
+    return real and bool(-limit <= value <= limit)  # nan is not, and a whole number may be too large to be made a float
 
 
 def _whole(value: object) -> bool:

@@ -19,6 +19,7 @@ from attnviz.ui.state import State
 
 SHOWN = 1024  # pixels on the longer side of the picture that the page shows
 KEPT, SECONDS = 32, 3600.0
+AT_ONCE = 4  # pages' requests at work: one that takes seconds holds nobody up
 FIRST = "resnet18t-scse"  # a map and bars at once
 PREFERRED = ("volume", "spatial", "context", "coordinate", "affinity", "branch", "channel")
 

@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Callable
 from io import BytesIO
-from math import isfinite
+from math import inf
 from typing import Any, TypeGuard
 
 from attnviz import __version__
@@ -65,7 +65,7 @@ def style(view: View, settings: dict[str, Any]) -> Style:
 
 
 def _finite(value: Any) -> TypeGuard[float]:
-    return isinstance(value, int | float) and isfinite(value)
+    return isinstance(value, int | float) and abs(value) < inf
 
 
 def _figure(kind: str) -> Make:

@@ -49,7 +49,9 @@ def _words(before: Explanation, after: Explanation, target: int) -> str:
     """What became of the class that is explained, in a sentence."""
     first, then = (e.top(1)[0][1] for e in (before, after))
     label = (before.backbone.classes or ())[target]
-    was, now = (float(e.probabilities[target]) for e in (before, after))  # type: ignore[index]
+    assert before.probabilities is not None
+    assert after.probabilities is not None
+    was, now = float(before.probabilities[target]), float(after.probabilities[target])
     same = texts.MATTER_SAME if first == then else texts.MATTER_OTHER
     return texts.MATTER_WORDS.format(
         label=label, was=percent(was), now=percent(now), rest=same.format(first=first, then=then)

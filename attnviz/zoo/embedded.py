@@ -50,7 +50,7 @@ def load_embedded(card: ModelCard, device: str, folder: Path | None = None) -> B
     try:
         model.to(device)
     except (RuntimeError, AssertionError) as error:
-        raise ModelError(f"no device {device!r} here: {str(error).splitlines()[0]}") from None
+        raise ModelError(f"{card.id} cannot go to device {device!r}: {str(error).splitlines()[0]}") from None
     return Backbone(model, preprocessing(card), card.classes, load_means(folder, card.id), card)
 
 

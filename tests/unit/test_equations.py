@@ -4,6 +4,7 @@ import math
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from latex2mathml.converter import convert
@@ -123,3 +124,9 @@ def test_places_that_are_not_there(channel: Any, position: Any) -> None:
     with pytest.raises(OptionError, match="12 channels on 6x5") as caught:
         equations(explained(Case(SE, 12, {"reduction": 3})), "0", channel, position)
     assert "\n" not in str(caught.value)
+
+
+def test_places_in_numpys_numbers_and_in_a_list() -> None:
+    explanation = explained(Case(SE, 12, {"reduction": 3}))
+    expected = equations(explanation, "0", 3, (1, 2))
+    assert equations(explanation, "0", np.int64(3), [np.int32(1), np.int64(2)]) == expected

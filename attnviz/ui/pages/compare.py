@@ -9,9 +9,8 @@ import gradio as gr
 
 from attnviz.errors import AttnvizError, OptionError
 from attnviz.ui import compareviews, texts
-from attnviz.ui.analysis import Analyst
+from attnviz.ui.analysis import AT_ONCE, Analyst
 from attnviz.ui.components.compare import compare
-from attnviz.ui.pages.inspect import AT_ONCE
 from attnviz.ui.state import State
 
 

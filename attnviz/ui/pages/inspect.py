@@ -23,7 +23,7 @@ from attnviz.ui import (
     texts,
     zoomviews,
 )
-from attnviz.ui.analysis import Analyst, View, shown
+from attnviz.ui.analysis import AT_ONCE, Analyst, View, shown
 from attnviz.ui.components.affinity import affinity
 from attnviz.ui.components.branches import branches
 from attnviz.ui.components.channels import channels
@@ -46,7 +46,6 @@ from attnviz.ui.components.zoom import zoom
 from attnviz.ui.state import State, changes, linked, serial
 
 Make = Callable[[View], Any]
-AT_ONCE = 4  # requests at work: one that takes seconds holds nobody up
 EVERY = 0.25  # seconds between two words of progress
 
 BLOCK: dict[str, Make] = {

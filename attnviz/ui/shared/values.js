@@ -84,12 +84,11 @@ window.attnviz = (() => {
 
   /** The server's answer to a request, by its number; a refusal leaves the state as it was. */
   function settle(state, serial) {
-    if (serial !== flight && flight === null && count) {
-      // It came after all, and the page shows what it brought.
-      if (last) send(last, { source: confirmed.source });
+    if (serial !== flight && last) {
+      // It came too late, and the page shows what it brought: what follows, or a request for all, draws over it.
+      if (flight === null) send(last, { source: confirmed.source });
       return;
     }
-    if (serial !== flight && flight !== null) return;
     if (state) put("state", (confirmed = state));
     free();
   }

@@ -196,6 +196,7 @@ BAD: list[tuple[Any, str]] = [
     (Edit(SE_LAYER, "forced", channel=1, value="1"), "finite"),  # type: ignore[arg-type]
     (Edit(SE_LAYER, "forced", channel=1, value=True), "finite"),
     (Edit(SE_LAYER, "forced", channel=1, value=1e300), "finite"),
+    (Edit(SE_LAYER, "forced", channel=1, value=10**400), "finite"),
     (Edit(SE_LAYER, "shuffled", seed="a"), "seed"),  # type: ignore[arg-type]
     (Edit(SE_LAYER, "shuffled", seed=1.5), "seed"),  # type: ignore[arg-type]
     (Edit(SE_LAYER, "frozen"), "means"),

@@ -56,6 +56,7 @@ def test_the_page_s_way_of_drawing(view: View) -> None:
     shared = exports.style(view, {"scale": "shared"}).limits
     maps = [record.values for record in view.explanation.attention if record.part == "spatial"]
     assert shared == (min(float(m.min()) for m in maps), max(float(m.max()) for m in maps))
+    assert exports.style(view, {"strength": 10**400}).strength == 1
     for strength in ("a", float("nan"), float("inf"), None, [1]):
         junk = exports.style(view, {"map": "../x", "strength": strength, "smooth": 3, "scale": []})
         assert (junk.colors, junk.strength, junk.smooth, junk.limits) == ("viridis", 0.65, True, None)

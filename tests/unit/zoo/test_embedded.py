@@ -155,7 +155,7 @@ def test_what_cannot_be_loaded_is_one_line() -> None:
         with pytest.raises(ModelError, match="a model's id is a text"):
             attnviz.load(bad)
     for device in ("nowhere", *([] if torch.cuda.is_available() else ["cuda"])):
-        with pytest.raises(ModelError, match=f"no device '{device}' here: ") as caught:
+        with pytest.raises(ModelError, match=f"resnet18t-se cannot go to device '{device}': ") as caught:
             attnviz.load("resnet18t-se", device)
         assert "\n" not in str(caught.value)
 
