@@ -1,5 +1,17 @@
 """Networks that attnviz builds itself."""
 
-from attnviz.backbones.resnet18t import CAM_LAYER, VARIANTS, ResNet18T, Variant, build
+from collections.abc import Callable
+from functools import partial
 
-__all__ = ["CAM_LAYER", "VARIANTS", "ResNet18T", "Variant", "build"]
+from torch import nn
+
+from attnviz.backbones.resnet18t import CAM_LAYER, VARIANTS, ResNet18T, Variant, build
+from attnviz.backbones.resnext import DEPTHS, ResNeXt, cbam
+
+# Networks without weights of their own, by id; each takes ``classes`` (1000) and starts at random.
+BUILT: dict[str, Callable[..., nn.Module]] = {
+    **{f"resnext{depth}_32x4d": partial(ResNeXt, depth) for depth in DEPTHS},
+    **{f"cbam_resnext{depth}_32x4d": partial(ResNeXt, depth, cbam) for depth in DEPTHS},
+}
+
+__all__ = ["BUILT", "CAM_LAYER", "VARIANTS", "ResNeXt", "ResNet18T", "Variant", "build"]
