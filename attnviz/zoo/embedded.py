@@ -14,6 +14,7 @@ from attnviz.backbones.card import ModelCard
 from attnviz.capture import Backbone, Means
 from attnviz.errors import ModelError
 from attnviz.images import Picture, load_picture, squash
+from attnviz.zoo.files import fill
 
 
 def assets() -> Path:
@@ -46,7 +47,7 @@ def load_embedded(card: ModelCard, device: str, folder: Path | None = None) -> B
     if not _weights(folder, card.id).exists():
         raise ModelError(f"the weights of {card.id} are missing: install attnviz again, or clone the whole repository")
     state = load_file(_weights(folder, card.id))
-    _fill(model, card.id, state)
+    fill(model, state, card.id)
     try:
         model.to(device)
     except (RuntimeError, AssertionError) as error:
@@ -97,17 +98,6 @@ def load_means(folder: Path, model_id: str) -> Means | None:
         about = file.metadata()
         values = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
     return Means(values, (int(about["height"]), int(about["width"])))
-
-
-def _fill(model: torch.nn.Module, model_id: str, state: dict[str, Tensor]) -> None:
-    """Put a stored state into the model; only BatchNorm's counters may be missing."""
-    missing, unexpected = model.load_state_dict({name: v.float() for name, v in state.items()}, strict=False)
-    missing = [name for name in missing if not name.endswith("num_batches_tracked")]
-    if missing or unexpected:
-        odd = ", ".join([*missing, *unexpected][:3])
-        raise ModelError(
-            f"the weights of {model_id} do not fit its network ({odd}, ...): they belong to another version"
-        )
 
 
 def _weights(folder: Path, model_id: str) -> Path:
