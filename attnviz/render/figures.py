@@ -75,9 +75,44 @@ def overview(
         title, grid = evidence
         overlay(cam, grid, ground, f"{title}: {_target(explanation)}\nthe network's input", replace(style, limits=None))
     else:
-        _draw_cam(cam, explanation, ground, style)
+        _draw_cam(cam, explanation, ground, replace(style, limits=None))
     photo.set_axis_off()
     _same_shape((photo, cam), ground)
+    return figure
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One network of a comparison: its explanation, and its attention as a map, with a title and a scale's ends.
+
+    ``attention`` is (title, map, ends), or None for a network without.
+    """
+
+    name: str
+    explanation: "Explanation"
+    attention: tuple[str, Array, tuple[float, float]] | None
+
+
+def comparison(rows: list[Row], style: Style | None = None) -> Figure:
+    """Several networks on one picture, two in a line: attention and Grad-CAM, the latter on one scale."""
+    style = style or Style()
+    ground = _ground(rows[0].explanation)
+    lines = -(-len(rows) // 2)
+    aspect = ground.pixels.shape[0] / ground.pixels.shape[1]
+    figure = Figure(figsize=(15, lines * (3.2 * aspect + 0.9)), layout="constrained")
+    figure.supxlabel(_made(rows[0].explanation), fontsize=8, color="0.4")
+    most = max((float(row.explanation.cam.map.max()) for row in rows if row.explanation.cam), default=1.0)
+    axes = figure.subplots(lines, 4, squeeze=False).reshape(-1, 2)
+    for (attention, cam), row in zip(axes, rows, strict=False):
+        head = f"{row.name}: {_prediction(row.explanation)}"
+        if row.attention is None:
+            attention.set_title(f"{head}\nno attention")
+        else:
+            title, grid, ends = row.attention
+            overlay(attention, grid, ground, f"{head}\n{title}", replace(style, limits=ends))
+        _draw_cam(cam, row.explanation, ground, replace(style, limits=(0.0, most)))
+    for ax in axes.reshape(-1):
+        ax.set_axis_off()
     return figure
 
 
@@ -88,7 +123,7 @@ def _draw_cam(axes: Axes, explanation: "Explanation", ground: Ground, style: Sty
         axes.set_axis_off()
         return
     title = f"Grad-CAM: {_target(explanation)}" + ("" if found.positive else " (no positive evidence)")
-    limits = (0.0, float(found.map.max()))
+    limits = style.limits or (0.0, float(found.map.max()))
     overlay(axes, found.map.numpy(), ground, f"{title}\n{found.layer}", replace(style, limits=limits))
 
 
@@ -164,13 +199,18 @@ def overlay(axes: Axes, grid: Array, ground: Ground, title: str, style: Style) -
 
 def _origin(explanation: "Explanation") -> str:
     """What a figure is of, and what made it."""
-    from attnviz import __version__
-
     backbone = explanation.backbone
     model = backbone.card.id if backbone.card else type(backbone.model).__name__
     edits = "".join(f" · {edit.how} at {edit.layer}" for edit in explanation.edits)
-    versions = f"attnviz {__version__}, torch {version('torch')}"
-    return f"{model}{edits} · {' × '.join(map(str, explanation.input.shape[2:]))} input · {versions}"
+    return f"{model}{edits} · {_made(explanation)}"
+
+
+def _made(explanation: "Explanation") -> str:
+    """The input's size, and what made the figure."""
+    from attnviz import __version__
+
+    size = " × ".join(map(str, explanation.input.shape[2:]))
+    return f"{size} input · attnviz {__version__}, torch {version('torch')}"
 
 
 def _ground(explanation: "Explanation") -> Ground:

@@ -1,7 +1,8 @@
 """From a state to what is shown: the picture's explanation, from the shelf or from a pass."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -10,7 +11,7 @@ from PIL import Image
 
 from attnviz import Attribution, Explanation, ModelCard, Picture, attribute, catalogue, explain, load
 from attnviz.errors import ModelError, OptionError, PictureError
-from attnviz.explanation import AttentionRecord
+from attnviz.explanation import AttentionRecord, Inside
 from attnviz.images import load_picture
 from attnviz.ui import texts
 from attnviz.ui.examples import Example
@@ -26,13 +27,17 @@ PREFERRED = ("volume", "spatial", "context", "coordinate", "affinity", "branch",
 
 @dataclass(frozen=True)
 class View:
-    """A state that was settled, its explanation, and the record that is chosen (None without attention)."""
+    """A state that was settled, its explanation, and the record that is chosen (None without attention).
+
+    ``through(model)`` is the same picture's explanation by another network.
+    """
 
     state: State
     name: str
     path: Path
     explanation: Explanation
     record: AttentionRecord | None
+    through: Callable[[str], Explanation] = field(repr=False)
 
     @property
     def card(self) -> ModelCard:
@@ -52,6 +57,12 @@ class View:
         """The chosen (row, column) of the chosen block's grid."""
         assert self.state.query is not None
         return self.state.query
+
+    @cached_property
+    def inside(self) -> Inside:
+        """The chosen block's input, output and steps: one more pass, for whatever is drawn of it."""
+        assert self.record is not None
+        return self.explanation.inside(self.record.layer, self.record.call)
 
     @property
     def block(self) -> tuple[AttentionRecord, ...]:
@@ -101,7 +112,11 @@ class Analyst:
             if state.channel is not None and state.channel >= count:
                 raise OptionError(texts.BAD_REQUEST.format(what="channel"))
             state = replace(state, layer=record.layer, part=record.part, query=query)
-        return View(state, name, path, explanation, record)
+
+        def through(model: str) -> Explanation:
+            return self._explanation(replace(state, model=model), None, path)
+
+        return View(state, name, path, explanation, record, through)
 
     def _picture(self, source: str) -> tuple[Path, str]:
         kind, _, rest = source.partition(":")

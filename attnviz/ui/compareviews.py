@@ -9,7 +9,7 @@ from attnviz.backbones.card import ModelCard
 from attnviz.explanation import AttentionRecord
 from attnviz.ui import texts
 from attnviz.ui.analysis import PREFERRED, View
-from attnviz.ui.payloads import Payload, model_name, packed, percent, small_map, title, with_interval
+from attnviz.ui.payloads import Array, Payload, model_name, packed, percent, small_map, title, with_interval
 
 STAGES = ("stage1", "stage2", "stage3", "stage4")
 RUNS = 3  # forward passes that are timed
@@ -53,14 +53,28 @@ def latency(explanation: Explanation) -> float:
 
 
 def _attention(record: AttentionRecord) -> Payload:
+    text, role, grid = drawn(record)
+    return {"map": packed(grid), "title": text, "role": role, "layer": record.layer}
+
+
+def drawn(record: AttentionRecord) -> tuple[str, str, Array]:
+    """A record as one map: its title, its role, and the map; what leaves its block where it has none of its own."""
     grid = small_map(record)
-    own = grid is not None
-    return {
-        "map": packed(grid if grid is not None else record.after.numpy()),
-        "title": title(record) if own else texts.OUTPUT_TITLE.format(mechanism=record.mechanism),
-        "role": str(record.role) if own else "output",
-        "layer": record.layer,
+    if grid is None:
+        return texts.OUTPUT_TITLE.format(mechanism=record.mechanism), "output", record.after.numpy()
+    return title(record), str(record.role), grid
+
+
+def scales(maps: list[tuple[str, Array]]) -> dict[str, tuple[float, float]]:
+    """The ends of every role's scale, over the (role, map) of all networks: gates from 0 to 1."""
+    ends = {
+        role: (
+            min(float(grid.min()) for other, grid in maps if other == role),
+            max(float(grid.max()) for other, grid in maps if other == role),
+        )
+        for role, _ in maps
     }
+    return ends | {"gate": (0.0, 1.0)}
 
 
 def table(cards: list[ModelCard]) -> list[Payload]:

@@ -1,5 +1,6 @@
 """The pictures that can be chosen: drawn ones of ours, photos inside installed packages, a lecturer's own."""
 
+import logging
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -57,13 +58,16 @@ def _packaged() -> list[Example]:
 def _own(folder: Path) -> list[Example]:
     if not folder.is_dir():
         raise AttnvizError(f"--examples {folder}: there is no such folder")
+    known = ", ".join(sorted(SUFFIXES))
     if not any(path.suffix.lower() in SUFFIXES for path in folder.iterdir()):
-        raise AttnvizError(f"--examples {folder}: it holds no picture ({', '.join(sorted(SUFFIXES))})")
+        raise AttnvizError(f"--examples {folder}: it holds no picture ({known})")
     found = []
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() in SUFFIXES:
             _check(path)
             found.append(Example(f"own-{path.name}", _title(path), path, "own"))
+        elif path.is_file() and not path.name.startswith("."):
+            logging.getLogger(__name__).warning("--examples: %s is left out: it is none of %s", path.name, known)
     return found
 
 

@@ -1,28 +1,50 @@
 """What is shown, to take away: a figure, its arrays, and the code that makes them again."""
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from io import BytesIO
 from math import inf
 from typing import Any, TypeGuard
+
+import numpy as np
+from matplotlib.figure import Figure
 
 from attnviz import __version__
 from attnviz.attribution import Attribution
 from attnviz.errors import OptionError
 from attnviz.render.colors import SEQUENTIAL
-from attnviz.render.figures import Style, overview
+from attnviz.render.figures import Row, Style, comparison, overview
 from attnviz.ui import texts
 from attnviz.ui.analysis import View
-from attnviz.ui.payloads import Payload, shared
+from attnviz.ui.compareviews import STAGES, at_stage, drawn, scales
+from attnviz.ui.matterviews import after, edit_of
+from attnviz.ui.payloads import Payload, model_name, shared
 
 Make = Callable[[View, dict[str, Any], Attribution | None], bytes]
 SNIPPET = '''"""Made by attnviz {version}: the arrays that the page showed, again."""
 
 import attnviz
 {imports}
-backbone = attnviz.load({model!r})
-explanation = attnviz.explain(backbone, {picture}, target={target!r})
-{arrays}'''
+picture = {picture}
+{code}'''
+ONE = """backbone = attnviz.load({model!r})
+explanation = attnviz.explain(backbone, picture, target={target!r})
+more = {{}}
+{more}explanation.write_arrays("attnviz-export.npz", **more)
+"""
+EDITED = """edit = attnviz.Edit({layer!r}, {how!r})
+edited = attnviz.explain(backbone, explanation.input, explanation.target, edits=edit)
+more |= {{f"edited/{{name}}": values for name, values in edited.arrays().items()}}
+"""
+FOUND = "more[{method!r}] = attnviz.attribute(explanation, {method!r}).values.numpy()\n"
+ALL = """import numpy
+
+arrays = {{}}
+for model in {models!r}:
+    explanation = attnviz.explain(attnviz.load(model), picture, target={target!r})
+    arrays |= {{f"{{model}}/{{name}}": values for name, values in explanation.arrays().items()}}
+numpy.savez_compressed("attnviz-export.npz", **arrays)
+"""
 
 
 def export(view: View, asked: Any, found: Attribution | None = None) -> Payload:
@@ -31,17 +53,55 @@ def export(view: View, asked: Any, found: Attribution | None = None) -> Payload:
     ``asked``: ``kind``, one of MAKERS, and ``view``, the page's settings. ``found``: the evidence that the page
     shows in Grad-CAM's place.
     """
+    kind, settings = _asked(asked)
+    mime, make = MAKERS[kind]
+    layer = view.record.layer if view.record else "none"
+    return _file(f"attnviz-{view.card.id}-{layer}.{kind}", mime, make(view, settings, found))
+
+
+def export_all(views: Sequence[View], asked: Any) -> Payload:
+    """The same of several networks' views at a stage (``asked["stage"]``): what Compare shows."""
+    kind, settings = _asked(asked)
+    stage = asked.get("stage")
+    if stage not in STAGES:
+        raise OptionError(texts.BAD_REQUEST.format(what="stage"))
+    mime, _ = MAKERS[kind]
+    match kind:
+        case "npz":
+            arrays = {f"{v.card.id}/{name}": a for v in views for name, a in v.explanation.arrays().items()}
+            file = BytesIO()
+            np.savez_compressed(file, allow_pickle=False, **arrays)
+            data = file.getvalue()
+        case "py":
+            data = snippet(views[0], [view.card.id for view in views]).encode()
+        case _:
+            data = _bytes(comparison(_rows(views, stage), style(views[0], settings)), kind)
+    return _file(f"attnviz-compare-{stage}.{kind}", mime, data)
+
+
+def _rows(views: Sequence[View], stage: str) -> list[Row]:
+    records = [at_stage(view.explanation, stage) for view in views]
+    maps = [drawn(record) if record else None for record in records]
+    ends = scales([(role, grid) for _, role, grid in filter(None, maps)])
+    return [
+        Row(
+            model_name(view.card),
+            view.explanation,
+            (f"{found[0]} · {record.layer}", found[2], ends[found[1]]) if found and record else None,
+        )
+        for view, record, found in zip(views, records, maps, strict=True)
+    ]
+
+
+def _asked(asked: Any) -> tuple[str, dict[str, Any]]:
     kind, settings = (asked.get("kind"), asked.get("view")) if isinstance(asked, dict) else (None, None)
     if not isinstance(kind, str) or kind not in MAKERS:
         raise OptionError(texts.BAD_REQUEST.format(what="export"))
-    mime, make = MAKERS[kind]
-    layer = view.record.layer if view.record else "none"
-    data = make(view, settings if isinstance(settings, dict) else {}, found)
-    return {
-        "name": f"attnviz-{view.card.id}-{layer}.{kind}",
-        "mime": mime,
-        "data": base64.b64encode(data).decode(),
-    }
+    return kind, settings if isinstance(settings, dict) else {}
+
+
+def _file(name: str, mime: str, data: bytes) -> Payload:
+    return {"name": name, "mime": mime, "data": base64.b64encode(data).decode()}
 
 
 def style(view: View, settings: dict[str, Any]) -> Style:
@@ -68,20 +128,28 @@ def _finite(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and abs(value) < inf
 
 
+def _bytes(figure: Figure, kind: str) -> bytes:
+    file = BytesIO()
+    figure.savefig(file, format=kind, dpi=160)
+    return file.getvalue()
+
+
 def _figure(kind: str) -> Make:
     def make(view: View, settings: dict[str, Any], found: Attribution | None) -> bytes:
-        file = BytesIO()
         evidence = None if found is None else (texts.EVIDENCE[found.method], found.map.numpy())
-        figure = overview(view.explanation, view.record, style(view, settings), evidence)
-        figure.savefig(file, format=kind, dpi=160)
-        return file.getvalue()
+        return _bytes(overview(view.explanation, view.record, style(view, settings), evidence), kind)
 
     return make
 
 
 def _arrays(view: View, _: dict[str, Any], found: Attribution | None) -> bytes:
+    """The explanation's arrays, those of "Does it matter?", and the evidence that stands in Grad-CAM's place."""
+    more = {found.method: found.values.numpy()} if found else {}
+    edited = after(view)
+    if edited is not None:
+        more |= {f"edited/{name}": values for name, values in edited.arrays().items()}
     file = BytesIO()
-    view.explanation.write_arrays(file, **({found.method: found.values.numpy()} if found else {}))
+    view.explanation.write_arrays(file, **more)
     return file.getvalue()
 
 
@@ -89,10 +157,11 @@ def _snippet(view: View, _: dict[str, Any], __: Attribution | None) -> bytes:
     return snippet(view).encode()
 
 
-def snippet(view: View) -> str:
-    """Python that makes the same arrays again; the path of a picture of one's own is for its owner to fill in."""
+def snippet(view: View, models: list[str] | None = None) -> str:
+    """Python that makes the same arrays again, of the view or of several models; a picture of one's own is for its
+    owner to fill in."""
     source, file = view.state.source, view.path.name
-    imports, picture = "# The picture's path is yours to fill in.\n", repr(file)
+    imports, picture = "", f"{file!r}  # its path is yours to fill in"
     if source.startswith("example:drawn-"):
         imports = "from attnviz.zoo import assets\n"
         picture = f'assets() / "examples" / {file!r}'
@@ -101,18 +170,18 @@ def snippet(view: View) -> str:
         picture = f'str(files("gradio") / "media_assets" / "images" / {file!r})'
     classes, state = view.card.classes, view.state
     target: Any = classes[view.target]
-    if state.against is not None:
-        target = (target, classes[state.against])
-    method = state.method
-    arrays = 'explanation.write_arrays("attnviz-export.npz")\n'
-    if method != "grad_cam":
-        arrays = (
-            f"found = attnviz.attribute(explanation, {method!r})\n"
-            f'explanation.write_arrays("attnviz-export.npz", {method}=found.values.numpy())\n'
-        )
-    return SNIPPET.format(
-        version=__version__, imports=imports, model=view.card.id, picture=picture, target=target, arrays=arrays
-    )
+    if models is not None:
+        target = None if state.target is None else target
+        code = ALL.format(models=models, target=target)
+    else:
+        if state.against is not None:
+            target = (target, classes[state.against])
+        more = "" if state.method == "grad_cam" else FOUND.format(method=state.method)
+        edit = edit_of(view)
+        if edit is not None and after(view) is not None:
+            more += EDITED.format(layer=edit.layer, how=edit.how)
+        code = ONE.format(model=view.card.id, target=target, more=more)
+    return SNIPPET.format(version=__version__, imports=imports, picture=picture, code=code)
 
 
 MAKERS: dict[str, tuple[str, Make]] = {

@@ -14,7 +14,6 @@ def matter(view: View) -> Payload | None:
     record, state = view.record, view.state
     if record is None:
         return None
-    layer = record.layer if state.scope == "block" else "*"
     value: Payload = {
         "how": state.how,
         "scope": state.scope,
@@ -26,12 +25,34 @@ def matter(view: View) -> Payload | None:
         "cam_of": evidence_of(view),
         "validation": _validation(view),
     }
-    before = view.explanation
     try:
-        after = explain(before.backbone, before.input, before.target, edits=Edit(layer, state.how))
+        changed = edited(view)
     except EditError as error:
         return value | {"refused": str(error)}
-    return value | {"after": _side(after, view.target), "words": _words(before, after, view.target)}
+    return value | {"after": _side(changed, view.target), "words": _words(view.explanation, changed, view.target)}
+
+
+def edit_of(view: View) -> Edit | None:
+    """The state's edit, of the chosen block or of all; None for a network without attention."""
+    if view.record is None:
+        return None
+    return Edit(view.record.layer if view.state.scope == "block" else "*", view.state.how)
+
+
+def edited(view: View) -> Explanation:
+    """The picture's explanation with the state's edit. Raises EditError for one that makes no sense there."""
+    edit = edit_of(view)
+    assert edit is not None
+    before = view.explanation
+    return explain(before.backbone, before.input, before.target, edits=edit)
+
+
+def after(view: View) -> Explanation | None:
+    """``edited``, or None where there is nothing to edit or the edit makes no sense."""
+    try:
+        return None if view.record is None else edited(view)
+    except EditError:
+        return None
 
 
 def _side(explanation: Explanation, target: int) -> Payload:

@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from attnviz import catalogue, explain, load
+from attnviz import catalogue
 from attnviz.capture import AffinityMap
-from attnviz.errors import OptionError
 from attnviz.explanation import AttentionRecord
 from attnviz.ui import texts
 from attnviz.ui.analysis import View
@@ -38,11 +37,9 @@ def _around(view: View, record: AttentionRecord) -> tuple[Array, Array, dict[str
     channel = view.state.channel
     if channel is None:
         return record.before.numpy(), record.after.numpy(), texts.SIDES
-    before, after = view.explanation.features(record.layer, record.call)
-    if channel >= min(len(before), len(after)):
-        raise OptionError(texts.BAD_REQUEST.format(what="channel"))
+    inside = view.inside
     names = {name: text.format(channel=channel) for name, text in texts.SIDES_CHANNEL.items()}
-    return before[channel].numpy(), after[channel].numpy(), names
+    return inside.input[channel].numpy(), inside.output[channel].numpy(), names
 
 
 def ratio(before: Array, after: Array) -> Array:
@@ -71,8 +68,7 @@ def _non_local(view: View, record: AttentionRecord) -> list[Payload]:
     card = next((card for card in catalogue() if card.mechanism == NON_LOCAL), None)
     if card is None:
         return []
-    other = explain(load(card.id), view.explanation.input)
-    stage = [each for each in other.attention if each.stage == record.stage]
+    stage = [each for each in view.through(card.id).attention if each.stage == record.stage]
     if not stage:
         return []
     values = stage[-1].values

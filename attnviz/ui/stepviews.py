@@ -1,7 +1,6 @@
 """The chosen block step by step: each step's formula, its numbers at one channel and place, and its tensor."""
 
 from attnviz.equations import Place, numbers
-from attnviz.errors import OptionError
 from attnviz.ui import texts
 from attnviz.ui.analysis import View
 from attnviz.ui.blockviews import barred, mathml, per_channel
@@ -16,10 +15,10 @@ def stepper(view: View) -> Payload | None:
     if record is None:
         return None
     explanation, layer = view.explanation, record.layer
-    inside = explanation.inside(layer, record.call)
+    inside = view.inside
     x, output = inside.input, inside.output
     block = explanation.backbone.blocks[layer]
-    channel, at = _channel(view, len(output)), view.place
+    channel, at = _channel(view), view.place
     place = Place(channel, *at, output.shape[2])
     live = numbers(explanation, layer, inside, channel, at)
     first = _drawing("cij", x.numpy(), place)
@@ -46,14 +45,12 @@ def stepper(view: View) -> Payload | None:
     }
 
 
-def _channel(view: View, count: int) -> int:
+def _channel(view: View) -> int:
     """The chosen channel, or the one whose bar is the highest."""
-    if view.state.channel is None:
-        record = barred(view)
-        return int(per_channel(record).argmax()) if record else 0
-    if view.state.channel >= count:
-        raise OptionError(texts.BAD_REQUEST.format(what="channel"))
-    return view.state.channel
+    if view.state.channel is not None:
+        return view.state.channel
+    record = barred(view)
+    return int(per_channel(record).argmax()) if record else 0
 
 
 def _drawing(axes: str, value: Array, place: Place) -> Payload:

@@ -76,7 +76,9 @@ MAP = {
     "ends": "The strips have a scale of their own, {low} to {high}.",
     "from": "Query at row {qrow}, column {qcolumn} reads from row {row}, column {column}:",
     "hint": "Arrow keys move the cursor",
-    "query_hint": "Arrow keys move the cursor, Enter or a click sets the query",
+    "query_hint": "Arrow keys move the query, Enter or a click pins it, Escape lets it go",
+    "follows": "The query follows the pointer and the arrow keys; a click or Enter pins it.",
+    "pinned": "The query is pinned: Escape, or a click on it, lets it go.",
     "channel": "{title}, channel {channel}",
     "label": "{title}, a map of {rows} by {columns} values over the picture.",
     "bar": "Colors from {low} to {high}",
@@ -184,7 +186,7 @@ SIDES = {
     "ratio": "Out against in",
     "last_branch": "SK: share of the largest kernel",
     "non_local": "{model}, same stage: mean over its queries",
-    "note": "Gates from 0 to 1. Out against in is what all parts do together, place by place (mean over channels).",
+    "note": "A gate is drawn from 0 to 1. Out against in is what all parts do together, place by place (mean over channels).",
 }
 SIDES_CHANNEL = {
     "before": "What goes in: channel {channel}",
@@ -219,7 +221,6 @@ AFFINITY = {
     "place": "row {row}, column {column}",
     "entropy": "Entropy {entropy} of a uniform row's (1 reads everywhere alike, 0 reads one place)",
     "row": "Row: sum {sum}, from {low} to {high}",
-    "hint": "Click the attention map, or use its arrow keys and Enter, to ask from another place.",
 }
 
 DEPENDENCE = {
@@ -299,7 +300,8 @@ MATTER_OTHER = "The prediction changes from {first} to {then}."
 
 COMPARE = {
     "heading": "One photo, every network",
-    "hint": "The same backbone and the same recipe; what differs is the attention.",
+    "hint": "The same backbone and the same recipe; what differs is the attention. A name opens it in Inspect.",
+    "open": "Open in Inspect",
     "stage": "Attention at",
     "progress": "{done} of {of} networks",
     "none": "no attention",

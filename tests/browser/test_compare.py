@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 from playwright.sync_api import Page, expect
 
 import attnviz
@@ -79,3 +80,33 @@ def test_what_belongs_to_one_network_is_hidden(page: Page) -> None:
     expect(page.locator(".av-photo")).to_be_visible()
     page.get_by_role("tab", name="Inspect").click()
     expect(page.locator(".av-models")).to_be_visible()
+
+
+def test_a_network_is_opened_in_inspect(page: Page) -> None:
+    opened(page)
+    assert "tab=compare" in page.url
+    page.get_by_role("button", name="CBAM").click()
+    settled(page)
+    expect(page.get_by_role("tab", name="Inspect")).to_have_attribute("aria-selected", "true")
+    expect(page.locator(".av-models select")).to_have_value("resnet18t-cbam")
+    expect(page.locator("#attention figure")).to_have_attribute("data-layer", "stage3.1.attention")
+    page.go_back()
+    expect(page.get_by_role("tab", name="Compare")).to_have_attribute("aria-selected", "true")
+    assert "tab=compare" in page.url
+    page.go_forward()
+    expect(page.get_by_role("tab", name="Inspect")).to_have_attribute("aria-selected", "true")
+    expect(page.locator(".av-models select")).to_have_value("resnet18t-cbam")
+
+
+def test_what_is_taken_away_is_every_network(page: Page) -> None:
+    opened(page)
+    page.select_option(f"{PAGE} .stage", "stage2")
+    page.wait_for_timeout(200)
+    ready(page)
+    with page.expect_download() as download:
+        page.select_option(".av-toolbar .export", "npz")
+    assert download.value.suggested_filename == "attnviz-compare-stage2.npz"
+    arrays = np.load(download.value.path())
+    for card in attnviz.catalogue():
+        cam = explained(card.id, first_example()).cam.signed
+        np.testing.assert_allclose(arrays[f"{card.id}/cam"], cam, atol=1e-5 * float(cam.abs().max()))

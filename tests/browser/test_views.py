@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from playwright.sync_api import Page, expect
 
 import attnviz
@@ -53,11 +54,13 @@ def test_a_map_reads_as_its_tensor(page: Page, model: str, part: str) -> None:
         assert value(page, f"{ATTENTION} .high") == -value(page, f"{ATTENTION} .low")
 
 
-def test_the_channels_of_a_gate(page: Page) -> None:
+@pytest.mark.parametrize(("layer", "count"), [("stage1.0.attention", 32), ("stage4.1.attention", 256)])
+def test_the_channels_of_a_gate(page: Page, layer: str, count: int) -> None:
     choose_model(page, "resnet18t-se")
     explanation = explained("resnet18t-se", first_example())
-    choose_block(page, "stage4.1.attention")
-    gates = record(explanation, "stage4.1.attention").values
+    choose_block(page, layer)
+    gates = record(explanation, layer).values
+    assert len(gates) == count
     readout = page.locator(".av-channels .value")
     assert int(readout.get_attribute("data-channel")) == gates.argmax().item()
     assert value(page, ".av-channels .value") == same(gates.max().item())
@@ -73,7 +76,15 @@ def test_the_channels_of_a_gate(page: Page) -> None:
     assert value(page, ".av-channels .value") == same(gates.min().item())
     half = int(((gates >= 0.4) & (gates <= 0.6)).sum())
     expect(page.locator(".av-channels .words")).to_contain_text(f"{half} of {len(gates)} gates")
-    after = record(explanation, "stage4.1.attention").after
+    page.click('.av-channels [data-value="histogram"]')
+    page.focus(".av-channels canvas")
+    page.keyboard.press("Home")
+    counts = []
+    for _ in range(40):
+        counts.append(int(value(page, ".av-channels .value")))
+        page.keyboard.press("ArrowRight")
+    assert counts == np.histogram(gates.numpy(), 40, (0, 1))[0].tolist()
+    after = record(explanation, layer).after
     assert value(page, f"{ATTENTION} .value") == same(after[cell(page)].item())
 
 
@@ -139,6 +150,60 @@ def test_the_shares_of_branches(page: Page) -> None:
     assert float(figure.get_attribute("data-high")) >= after[2].max().item()
 
 
+def check_row(page: Page, row: torch.Tensor) -> None:
+    """What page and panel say of a query's row equals the row."""
+    flat = row.flatten()
+    assert value(page, f"{ATTENTION} .high") == same(flat.max().item())
+    assert value(page, f"{ATTENTION} .value") == same(row[cell(page)].item())
+    strongest = page.locator(".av-affinity li").evaluate_all("all => all.map(li => Number(li.dataset.value))")
+    assert strongest == same(flat.topk(5).values.tolist())
+    entropy = -(flat * flat.clamp(min=1e-38).log()).sum() / np.log(len(flat))
+    assert value(page, ".av-affinity .entropy") == pytest.approx(float(entropy), rel=1e-4)
+    links = page.locator(f"{ATTENTION} figure").get_attribute("data-links").split()
+    assert [int(key) for key in links] == flat.topk(5).indices.tolist()
+
+
+def test_the_query_follows_the_pointer_until_it_is_pinned(page: Page) -> None:
+    choose_model(page, NON_LOCAL)
+    explanation = explained(NON_LOCAL, first_example())
+    layer = explanation.attention[0].layer
+    choose_block(page, layer)
+    affinity = record(explanation, layer).values
+    rows, columns = affinity.query_grid
+    panel, figure = page.locator(".av-affinity"), page.locator(f"{ATTENTION} figure")
+    settled_query = panel.get_attribute("data-query")
+
+    for u, v in ((0.2, 0.7), (0.85, 0.15)):
+        point(page, u, v)
+        query = (int(v * rows), int(u * columns))
+        expect(panel).to_have_attribute("data-query", f"{query[0]},{query[1]}")
+        check_row(page, affinity.row(query))
+    point(page, 0.5, 0.5, CAM)  # the pointer has left: what all panels show is drawn again
+    expect(panel).to_have_attribute("data-query", settled_query)
+
+    page.focus(f"{ATTENTION} .picture")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    query = cell(page)
+    expect(panel).to_have_attribute("data-query", f"{query[0]},{query[1]}")
+    check_row(page, affinity.row(query))
+
+    point(page, 0.3, 0.6, click=True)
+    query = (int(0.6 * rows), int(0.3 * columns))
+    expect(figure).to_have_attribute("data-pinned", "true")
+    expect(page.locator(f"{ATTENTION} .note")).to_contain_text("pinned")
+    point(page, 0.8, 0.2)
+    expect(panel).to_have_attribute("data-query", f"{query[0]},{query[1]}")
+    check_row(page, affinity.row(query))
+    assert page.locator(f"{ATTENTION} .value").get_attribute("data-exact") == "true"
+
+    page.keyboard.press("Escape")
+    expect(figure).to_have_attribute("data-pinned", "false")
+    point(page, 0.82, 0.24)
+    query = (int(0.24 * rows), int(0.82 * columns))
+    expect(panel).to_have_attribute("data-query", f"{query[0]},{query[1]}")
+
+
 def test_a_query_by_mouse_and_keyboard(page: Page) -> None:
     choose_model(page, NON_LOCAL)
     explanation = explained(NON_LOCAL, first_example())
@@ -178,9 +243,7 @@ def test_the_links_and_the_dependence_on_the_query(page: Page) -> None:
     point(page, 0.3, 0.62, click=True)
     affinity = record(explanation, layer).values
     rows, columns = affinity.query_grid
-    row = affinity.row((int(0.62 * rows), int(0.3 * columns))).flatten()
-    links = page.locator(f"{ATTENTION} figure").get_attribute("data-links").split()
-    assert [int(key) for key in links] == row.topk(5).indices.tolist()
+    check_row(page, affinity.row((int(0.62 * rows), int(0.3 * columns))))
 
 
 def test_the_row_computed_in_the_browser(page: Page) -> None:

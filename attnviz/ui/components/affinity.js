@@ -5,17 +5,22 @@ const card = at("section");
 
 at("h2").textContent = words.heading;
 at("h3").textContent = words.strongest;
-at(".hint").textContent = words.hint;
 
-function show() {
+function receive() {
   const value = props.value;
   card.hidden = !value;
   if (!value) return;
-  const row = av.unpack(value.row);
-  const { data, shape: [, columns] } = row;
-  const [sum, low, high] = [data.reduce((a, b) => a + b), row.min, row.max];
   at(".caption").textContent = value.caption;
-  const [[i, j], [rows, width]] = [value.query, value.queries];
+  av.put("row", { layer: value.layer, query: value.query, map: av.unpack(value.row) });
+}
+
+/** The facts of the row that the map shows: the settled query's, or the one under the pointer. */
+function tell({ layer, cell: [i, j], row: { data, shape: [, columns] } }) {
+  const value = props.value;
+  if (!value || layer !== value.layer) return;
+  const [rows, width] = value.queries;
+  const [low, high] = [Math.min(...data), Math.max(...data)];
+  const sum = data.reduce((a, b) => a + b);
   at(".query").textContent = av.fill(words.query, { row: i, column: j, rows, columns: width });
   at(".row").textContent = av.fill(words.row, { sum: av.short(sum), low: av.short(low), high: av.short(high) });
   const distribution = value.role === "distribution";
@@ -23,6 +28,7 @@ function show() {
   if (distribution) {
     const bits = data.reduce((total, p) => total - (p > 0 ? p * Math.log(p) : 0), 0) / Math.log(data.length);
     at(".entropy").textContent = av.fill(words.entropy, { entropy: av.short(bits) });
+    at(".entropy").dataset.value = String(bits);
   }
   const strongest = Array.from(data.keys()).sort((a, b) => data[b] - data[a]).slice(0, 5);
   at("ol").replaceChildren(...strongest.map((key) => {
@@ -33,8 +39,8 @@ function show() {
     return line;
   }));
   card.dataset.query = `${i},${j}`;
-  av.put("row", { layer: value.layer, query: value.query, map: row });
 }
 
-watch("value", show);
-show();
+watch("value", receive);
+av.on("reading", element, tell);
+receive();

@@ -1,4 +1,4 @@
-"""What a Non-Local block's query reads: the pinned row's facts."""
+"""What a Non-Local block's query reads: the facts of the row that the map shows."""
 
 from typing import Any
 
@@ -15,10 +15,9 @@ TEMPLATE = """
   <p class="entropy"></p>
   <h3></h3>
   <ol></ol>
-  <p class="hint"></p>
 </section>"""
 
 
 def affinity(value: Any = None, **props: Any) -> gr.HTML:
-    """Value: ``blockviews.affinity``, or None to show nothing. The row goes on to the map."""
+    """Value: ``blockviews.affinity``, or None to show nothing. The row goes to the map, and comes back as drawn."""
     return component(__file__, TEMPLATE, texts.AFFINITY, value, **props)

@@ -99,26 +99,9 @@ function draw() {
 }
 
 function histogram(pen, width) {
-  const { counts, low, high } = bins;
-  const step = (width - LEFT) / BINS;
-  const tall = HEIGHT - TOP - BOTTOM;
-  const most = Math.max(...counts);
-  counts.forEach((number, i) => {
-    const height = number ? Math.max((number / most) * tall, 1.5) : 0;
-    pen.fillStyle = av.color(element, i === bin ? "accent" : "bar");
-    pen.fillRect(LEFT + i * step, TOP + tall - height, step - 1, height);
-  });
-  pen.fillStyle = av.color(element, "line");
-  pen.fillRect(LEFT, TOP + tall, width - LEFT, 1);
-  pen.fillStyle = av.color(element, "second");
-  pen.font = "11px system-ui, sans-serif";
-  pen.textBaseline = "bottom";
-  for (const [align, x, level] of [["left", LEFT, low], ["center", (LEFT + width) / 2, (low + high) / 2], ["right", width, high]]) {
-    pen.textAlign = align;
-    pen.fillText(av.level(level), x, HEIGHT);
-  }
+  av.histogram(pen, element, bins, [LEFT, TOP, width - LEFT, HEIGHT - TOP - BOTTOM], bin);
   [pen.textAlign, pen.textBaseline] = ["right", "top"];
-  pen.fillText(most, LEFT - 6, TOP);
+  pen.fillText(Math.max(...bins.counts), LEFT - 6, TOP);
 }
 
 function read() {

@@ -49,8 +49,10 @@ function show() {
 
 function card(row) {
   const side = (name, caption) => av.node("figure", { class: name }, av.node("canvas", { role: "img" }), av.node("figcaption", { text: caption }));
+  const open = av.node("button", { type: "button", class: "open", title: words.open, text: row.name });
+  open.addEventListener("click", () => av.put("open", { model: row.id, layer: row.attention?.layer ?? null }));
   return av.node("article", { class: "av-card model", "data-id": row.id },
-    av.node("h3", {}, av.node("span", { text: row.name }),
+    av.node("h3", {}, open,
       av.node("b", { "data-value": String(row.prediction.value), text: `${row.prediction.label} ${row.prediction.percent}` })),
     av.node("div", { class: "pair" },
       side("attention", row.attention ? `${row.attention.title} · ${row.attention.layer}` : words.none),

@@ -6,19 +6,22 @@ const GUTTER = 22; // beside the picture, where a coordinate attention's strips 
 
 let source = null; // the value, unpacked
 let channel = null; // the chosen channel of a volume or of strips
-let query = null; // the pinned query of an affinity, {cell, row}
+let query = null; // the query of an affinity that is drawn, {cell, row, exact}
+let settled = null; // the query whose row the server has sent
+let pinned = false; // whether the pointer and the arrow keys leave the query where it is
 let shown = null; // what is drawn: {map, low, high, lut}
 let box = [0, 0, 1, 1]; // where the network's region of the picture lies on the canvas
 
 function receive() {
   const value = props.value;
   if (!value) return;
+  pinned &&= value.layer === source?.layer;
   source = { ...value };
   for (const name of ["map", "volume", "h", "w"]) source[name] = av.unpack(value[name]);
   source.affinity = value.affinity && {
     ...value.affinity, theta: av.unpack(value.affinity.theta), phi: av.unpack(value.affinity.phi),
   };
-  [channel, query] = [value.channel ?? null, null];
+  [channel, query, settled] = [value.channel ?? null, null, null];
   if (side === "attention") {
     av.put("gate", source.role === "gate");
     av.put("gutter", source.h ? GUTTER : 0);
@@ -35,10 +38,45 @@ function start() {
   av.put("cursor", { u: ((peak % w) + 0.5) / w, v: (Math.floor(peak / w) + 0.5) / h });
 }
 
-/** The pinned row, as float32 from the record. */
+/** The row that the server sent, as float32 from the record. */
 function takeRow(row) {
   if (!source?.affinity || row?.layer !== source.layer) return;
-  query = { cell: row.query, row: row.map, exact: true };
+  settled = { cell: row.query, row: row.map, exact: true };
+  if (!pinned || !query || same(query.cell, settled.cell)) ask(settled); // a later click waits for its own answer
+}
+
+/** Draw another query's row, here and in the panel of its facts. */
+function ask(next) {
+  query = next;
+  av.put("reading", { ...next, layer: source.layer });
+}
+
+const same = (a, b) => a && b && a[0] === b[0] && a[1] === b[1];
+const cellAt = ({ u, v }, [rows, columns]) => [av.cell(v, rows), av.cell(u, columns)];
+
+/** A query's row: the server's where it is that one, else computed here from the factors. */
+const rowOf = (cell) => (same(cell, settled?.cell) ? settled : { cell, row: av.row(source.affinity, cell), exact: false });
+
+/** The query follows the pointer or the arrow keys, until one is pinned. */
+function look(cursor) {
+  if (!source?.affinity || pinned) return;
+  const cell = cellAt(cursor, source.affinity.queries);
+  if (same(cell, query?.cell)) return;
+  ask(rowOf(cell));
+  refresh();
+}
+
+/** Nobody points any more: back to the query that all panels show. */
+function leave() {
+  if (!source?.affinity || pinned || !settled || query === settled) return;
+  ask(settled);
+  refresh();
+}
+
+function release() {
+  if (!pinned) return;
+  pinned = false;
+  describe();
 }
 
 /** What is drawn now, as {data, h, w}. */
@@ -124,7 +162,9 @@ function describe() {
   at(".caption").textContent = source.caption ?? "";
   const [from, to] = shown?.strips ?? [];
   const ends = shown?.strips ? ` ${av.fill(words.ends, { low: av.short(from), high: av.short(to) })}` : "";
-  at(".note").textContent = source.empty ?? source.note + ends;
+  const hold = source.affinity ? ` ${pinned ? words.pinned : words.follows}` : "";
+  at(".note").textContent = source.empty ?? source.note + ends + hold;
+  figure.dataset.pinned = String(pinned);
   figure.classList.toggle("empty", !!source.empty);
   figure.classList.toggle("silent", !!source.silent);
   figure.dataset.layer = source.layer ?? "";
@@ -176,13 +216,15 @@ function point(event) {
   };
 }
 
-/** Choose a place: the query of an affinity, and where a formula is filled in. */
-function pin({ u, v }) {
+/** Choose a place: the query of an affinity (the pinned one again: let it go), and where a formula is filled in. */
+function pin(cursor) {
   const grid = source?.affinity?.queries ?? source?.grid;
   if (!grid) return;
-  const cell = [av.cell(v, grid[0]), av.cell(u, grid[1])];
+  const cell = cellAt(cursor, grid);
   if (source.affinity) {
-    query = { cell, row: av.row(source.affinity, cell), exact: false };
+    if (pinned && same(cell, query?.cell)) return release();
+    pinned = true;
+    ask(rowOf(cell));
     refresh();
   }
   av.send(trigger, { query: cell });
@@ -191,17 +233,26 @@ function pin({ u, v }) {
 function step(event) {
   const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
   const cursor = av.get("cursor") ?? { u: 0.5, v: 0.5 };
-  if ((event.key === "Enter" || event.key === " ") && side === "attention") pin(cursor);
+  if (event.key === "Escape" && pinned) release();
+  else if ((event.key === "Enter" || event.key === " ") && side === "attention") pin(cursor);
   else if (!(event.key in moves) || !shown) return;
   else {
+    const [rows, columns] = source.affinity && !pinned ? source.affinity.queries : [shown.map.h, shown.map.w];
     const move = (value, n, by) => (Math.min(Math.max(av.cell(value, n) + by, 0), n - 1) + 0.5) / n;
     const [x, y] = moves[event.key];
-    av.put("cursor", { u: move(cursor.u, shown.map.w, x), v: move(cursor.v, shown.map.h, y), moved: true });
+    const next = { u: move(cursor.u, columns, x), v: move(cursor.v, rows, y), moved: true };
+    av.put("cursor", next);
+    look(next);
   }
   event.preventDefault();
 }
 
-canvas.addEventListener("pointermove", (event) => av.put("cursor", point(event)));
+canvas.addEventListener("pointermove", (event) => {
+  av.put("cursor", point(event));
+  look(point(event));
+});
+canvas.addEventListener("pointerleave", leave);
+canvas.addEventListener("blur", leave);
 canvas.addEventListener("click", (event) => {
   av.put("cursor", point(event));
   pin(point(event));

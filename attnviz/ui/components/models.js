@@ -12,5 +12,14 @@ function show() {
 select.addEventListener("change", () => av.send(trigger, { model: select.value, query: null, channel: null, method: "grad_cam" }));
 watch("value", show);
 show();
+
+// A network of another page's: that one, and the block that was shown of it.
+let opened = av.get("open");
+av.on("open", element, (asked) => {
+  if (asked === opened) return;
+  opened = asked;
+  av.go("inspect");
+  av.send(trigger, { ...asked, part: null, query: null, channel: null, method: "grad_cam" });
+});
 // A refused request leaves the model as it was.
 av.on("busy", element, (busy) => busy || show());

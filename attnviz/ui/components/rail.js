@@ -21,6 +21,7 @@ function build(item) {
     class: "block", role: "option", tabindex: -1, "data-layer": item.layer, "aria-label": av.fill(words.block, values),
   }, av.node("canvas", { "aria-hidden": "true" }),
   av.node("b", { text: short(item.layer) }),
+  av.node("span", { class: "mechanism", text: item.mechanism }),
   av.node("span", { text: av.fill(words.channels, values) }),
   av.node("span", { text: av.fill(words.grid, values) }));
   option.addEventListener("click", () => choose(item.layer, null));

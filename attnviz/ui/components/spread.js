@@ -22,24 +22,7 @@ function receive() {
 function draw() {
   const width = card.clientWidth && canvas.clientWidth;
   if (!props.value || !width) return;
-  const { counts, low, high } = props.value;
-  const pen = av.context(canvas, width, HEIGHT);
-  const most = Math.max(...counts);
-  const step = width / counts.length;
-  counts.forEach((count, bin) => {
-    const height = count ? Math.max((count / most) * (HEIGHT - BOTTOM - 4), 1.5) : 0;
-    pen.fillStyle = av.color(element, bin === pointed ? "accent" : "bar");
-    pen.fillRect(bin * step, HEIGHT - BOTTOM - height, step - 1, height);
-  });
-  pen.fillStyle = av.color(element, "line");
-  pen.fillRect(0, HEIGHT - BOTTOM, width, 1);
-  pen.fillStyle = av.color(element, "second");
-  pen.font = "11px system-ui, sans-serif";
-  pen.textBaseline = "bottom";
-  for (const [align, x, level] of [["left", 0, low], ["center", width / 2, (low + high) / 2], ["right", width, high]]) {
-    pen.textAlign = align;
-    pen.fillText(av.level(level), x, HEIGHT);
-  }
+  av.histogram(av.context(canvas, width, HEIGHT), element, props.value, [0, 4, width, HEIGHT - BOTTOM - 4], pointed);
 }
 
 function read() {

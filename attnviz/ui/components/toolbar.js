@@ -15,9 +15,15 @@ const SETTINGS = {
 // Where a person is: the open tab, and the stage that is compared once it was chosen.
 const tabs = () => [...document.querySelectorAll("[role=tab]")];
 const PLACES = {
-  tab: { known: props.tabs, plain: props.tabs[0], go: (name) => tabs().find((tab) => tab.dataset.tabId === name)?.click() },
+  tab: { known: props.tabs, plain: props.tabs[0], go: stay },
   stage: { known: props.stages, go: (name) => av.put("stage", name) },
 };
+let returning = false; // to a tab that the address names: no step of its own
+function stay(name) {
+  returning = true;
+  av.go(name);
+  returning = false;
+}
 const asked = new URLSearchParams(location.search);
 const plain = {}; // the settings that the page starts with
 let teaching = asked.get("lecture") === "1";
@@ -46,12 +52,14 @@ function current() {
   return `${location.origin}${location.pathname}?${next}`;
 }
 
-function write() {
+/** Tell the address: in place, or as a step that the browser's Back takes back. */
+function write(step = false) {
   clearTimeout(waiting);
   if (!address.hidden) address.value = current();
   if (!touched) return;
   try {
-    history.replaceState(history.state, "", current());
+    if (step) history.pushState(history.state, "", current());
+    else history.replaceState(history.state, "", current());
   } catch { /* a browser bears only so many changes of its address a minute; the next one tells it all */ }
 }
 
@@ -59,7 +67,7 @@ function write() {
 let waiting = 0;
 const writeSoon = () => {
   clearTimeout(waiting);
-  waiting = setTimeout(write, 300);
+  waiting = setTimeout(() => write(), 300);
 };
 
 function teach(on) {
@@ -120,7 +128,8 @@ taken.setAttribute("aria-label", words.export);
 taken.replaceChildren(av.node("option", { value: "", text: words.export }),
   ...props.kinds.map((kind) => av.node("option", { value: kind, text: words[kind] })));
 taken.addEventListener("change", () => {
-  if (taken.value) av.send(trigger, { export: { kind: taken.value, view: av.get("view") } });
+  const [tab, stage] = [av.get("tab"), av.get("stage") ?? props.stages.at(-2)];
+  if (taken.value) av.send(trigger, { export: { kind: taken.value, view: av.get("view"), tab, stage } });
   taken.value = "";
 });
 
@@ -143,13 +152,18 @@ av.on("view", element, (view) => {
   for (const [name, { of }] of Object.entries(SETTINGS)) plain[name] ??= of(view);
   writeSoon();
 });
-av.on("stage", element, write);
+av.on("stage", element, () => write());
+window.addEventListener("popstate", () => {
+  const name = new URLSearchParams(location.search).get("tab") ?? props.tabs[0];
+  if (element.isConnected && name !== av.get("tab")) stay(name);
+});
 document.addEventListener("click", ({ target }) => {
   const tab = target.closest?.("[role=tab]");
   if (!tab || !element.isConnected) return;
+  const step = !returning && tab.dataset.tabId !== av.get("tab");
   touched = true;
   av.put("tab", (document.body.dataset.tab = tab.dataset.tabId));
-  write();
+  write(step);
 });
 av.put("tab", (document.body.dataset.tab = props.tabs[0]));
 /** Open what the address asks for once the tabs are drawn; the server, too, is heard only then. */

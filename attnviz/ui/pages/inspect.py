@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
+from dataclasses import replace
 from queue import SimpleQueue
 from threading import Event
 from typing import Any
@@ -178,6 +179,15 @@ class Inspect:
             api_visibility="private",
         )
 
+    def _export(self, view: View, asked: Any, found: Attribution | None) -> dict[str, Any]:
+        """What is shown, as a file: the block and the evidence, or on Compare's tab every network."""
+        if not isinstance(asked, dict) or asked.get("tab") != "compare":
+            return exports.export(view, asked, found)
+        state = State(view.state.source, view.state.model, view.state.target)
+        return exports.export_all(
+            [self._analyst.view(replace(state, model=model)) for model in self._analyst.cards], asked
+        )
+
     def _answers(self, data: Any) -> Iterator[dict[str, Any]]:
         """New values by component, the last time all; for a refusal one line, and everything else stays."""
         number = serial(data)
@@ -197,7 +207,7 @@ class Inspect:
                         yield {"evidence": payloads.evidence(view, share)}
             file = None
             if "export" in fields:  # numbered, since a part that is told the same twice does not listen
-                file = exports.export(view, data.get("export"), found) | {"serial": number}
+                file = self._export(view, data.get("export"), found) | {"serial": number}
             made: dict[str, Any] = {"toolbar": {"link": links.write(view), "file": file}}
             if found is not None and "cam" in shows:
                 made["cam"] = payloads.attribution(view, found)

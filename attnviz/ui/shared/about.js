@@ -4,9 +4,12 @@
 
   const FRAMES = [90, 12]; // how long a text is waited for, and how long it has to stay where it is
 
+  /** Open one of the tabs. */
+  const go = (name) => [...document.querySelectorAll("[role=tab]")].find((tab) => tab.dataset.tabId === name)?.click();
+
   /** Open the page of texts at one of them. */
   function read(page) {
-    document.querySelector('[role="tab"][data-tab-id="read"]')?.click();
+    go("read");
     follow(page, ...FRAMES);
   }
 
@@ -39,5 +42,5 @@
     read(link.getAttribute("href").slice("#read-".length) || av.get("mechanism") || "maps-colors-and-scales");
   });
 
-  av.about = about;
+  Object.assign(av, { about, go });
 })();

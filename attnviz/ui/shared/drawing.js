@@ -75,6 +75,25 @@
     if (width) context(canvas, width, height).drawImage(paint(map, 0, 255, lut), 0, 0, width, height);
   }
 
+  /** How many values lie where, as bars in a box, with the axis's ends and middle under it; one bar is lit. */
+  function histogram(pen, element, { counts, low, high }, [x, y, width, height], lit) {
+    const [step, most] = [width / counts.length, Math.max(...counts)];
+    counts.forEach((count, bin) => {
+      const tall = count ? Math.max((count / most) * height, 1.5) : 0;
+      pen.fillStyle = color(element, bin === lit ? "accent" : "bar");
+      pen.fillRect(x + bin * step, y + height - tall, step - 1, tall);
+    });
+    pen.fillStyle = color(element, "line");
+    pen.fillRect(x, y + height, width, 1);
+    pen.fillStyle = color(element, "second");
+    pen.font = "11px system-ui, sans-serif";
+    pen.textBaseline = "top";
+    for (const [align, share] of [["left", 0], ["center", 0.5], ["right", 1]]) {
+      pen.textAlign = align;
+      pen.fillText(av.level(low + share * (high - low)), x + share * width, y + height + 5);
+    }
+  }
+
   /** A theme's color, as a canvas takes it. */
   const color = (element, name) => getComputedStyle(element).getPropertyValue(`--av-${name}`).trim();
 
@@ -98,5 +117,5 @@
   if (document.body) whenReady();
   else document.addEventListener("DOMContentLoaded", whenReady);
 
-  Object.assign(av, { context, overlay, bar, color, follow });
+  Object.assign(av, { context, overlay, bar, histogram, color, follow });
 })();

@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -65,6 +66,8 @@ def test_the_page_s_way_of_drawing(view: View) -> None:
 def test_arrays(view: View) -> None:
     arrays = np.load(BytesIO(data(view, "npz")))
     expected = view.explanation.arrays()
+    off = attnviz.explain(view.explanation.backbone, view.explanation.input, (4, 7), edits=attnviz.Edit(LAYER, "off"))
+    expected |= {f"edited/{name}": values for name, values in off.arrays().items()}
     assert set(arrays) == set(expected)
     assert all(np.array_equal(arrays[name], expected[name]) for name in arrays)
 
@@ -73,23 +76,60 @@ def test_arrays(view: View) -> None:
 def test_the_code_makes_the_same_arrays(analyst: Analyst, tmp_path: Path, number: int) -> None:
     source = f"example:{list(analyst.examples)[number]}"
     view = analyst.view(State(source, "resnet18t-cbam", 4, LAYER, "spatial", against=7, method="saliency"))
-    (tmp_path / "made.py").write_bytes(data(view, "py"))
-    root = Path(attnviz.__file__).parents[1]
-    environment = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
-    subprocess.run([sys.executable, "made.py"], cwd=tmp_path, env=environment, check=True, capture_output=True)
+    made = run(data(view, "py"), tmp_path)
     found = analyst.attribution(view, lambda _: None)
     expected = np.load(BytesIO(data(view, "npz", found=found)))
     np.testing.assert_array_equal(expected["saliency"], found.values)
-    made = np.load(tmp_path / "attnviz-export.npz")
+    check(made, expected)
+
+
+def run(code: bytes, folder: Path) -> Any:
+    """The arrays that exported code makes in a process of its own."""
+    (folder / "made.py").write_bytes(code)
+    root = Path(attnviz.__file__).parents[1]
+    environment = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, "made.py"], cwd=folder, env=environment, check=True, capture_output=True)
+    return np.load(folder / "attnviz-export.npz")
+
+
+def check(made: Any, expected: Any) -> None:
     assert set(made) == set(expected)
     for name in made:
-        np.testing.assert_allclose(made[name], expected[name], atol=1e-5 * max(np.abs(expected[name]).max(), 1))
+        if expected[name].dtype.kind == "f":
+            atol = 1e-5 * max(np.abs(expected[name]).max(), 1)
+            np.testing.assert_allclose(made[name], expected[name], atol=atol)
+        else:
+            assert made[name] == expected[name]
+
+
+def compared(analyst: Analyst, kind: str, stage: str = "stage3") -> bytes:
+    views = [analyst.view(State(analyst.first.source, model)) for model in analyst.cards]
+    made = exports.export_all(views, {"kind": kind, "stage": stage})
+    assert made["name"] == f"attnviz-compare-{stage}.{kind}"
+    return base64.b64decode(made["data"])
+
+
+def test_every_network_at_once(analyst: Analyst, tmp_path: Path) -> None:
+    expected = np.load(BytesIO(compared(analyst, "npz")))
+    for model in analyst.cards:
+        explanation = attnviz.explain(attnviz.load(model), analyst.examples[analyst.first.source.split(":")[1]].path)
+        np.testing.assert_array_equal(expected[f"{model}/cam"], explanation.cam.signed)
+    check(run(compared(analyst, "py"), tmp_path), expected)
+
+
+def test_a_drawing_of_every_network(analyst: Analyst, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("matplotlib.rcParams", {**__import__("matplotlib").rcParams, "svg.fonttype": "none"})
+    text = " ".join(ElementTree.fromstring(compared(analyst, "svg", "stage2")).itertext())
+    for part in ("Non-Local", "stage2.1.attention", "no attention", "Grad-CAM: church", "CBAM spatial gate", "208"):
+        assert part in text
+    with pytest.raises(OptionError, match="stage"):
+        compared(analyst, "png", "stage9")
 
 
 def test_a_picture_of_ones_own_is_named_by_its_file(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(tmp_path / "the_dog-2.png")
     analyst = Analyst(examples(tmp_path))
-    assert "explain(backbone, 'the_dog-2.png', " in exports.snippet(analyst.view(analyst.first))
+    assert "picture = 'the_dog-2.png'  # " in exports.snippet(analyst.view(analyst.first))
 
 
 def test_evidence_by_another_method_is_drawn_as_it_is(analyst: Analyst, view: View) -> None:
@@ -107,7 +147,7 @@ def test_an_uploads_path_is_not_in_the_code(analyst: Analyst) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(folder / "mine.png")
     code = exports.snippet(analyst.view(State(f"upload:{folder / 'mine.png'}", "resnet18t-se")))
-    assert "explain(backbone, 'mine.png', target=" in code
+    assert "picture = 'mine.png'  # " in code
     assert str(folder) not in code
     compile(code, "made.py", "exec")
 
