@@ -99,13 +99,14 @@ def comparison(rows: list[Row], style: Style | None = None) -> Figure:
     ground = _ground(rows[0].explanation)
     lines = -(-len(rows) // 2)
     aspect = ground.pixels.shape[0] / ground.pixels.shape[1]
-    figure = Figure(figsize=(15, lines * (3.2 * aspect + 0.9)), layout="constrained")
+    figure = Figure(figsize=(16, lines * (3.1 * aspect + 0.8)), layout="constrained")
     figure.supxlabel(_made(rows[0].explanation), fontsize=8, color="0.4")
     most = max((float(row.explanation.cam.map.max()) for row in rows if row.explanation.cam), default=1.0)
     axes = figure.subplots(lines, 4, squeeze=False).reshape(-1, 2)
     for (attention, cam), row in zip(axes, rows, strict=False):
         head = f"{row.name}: {_prediction(row.explanation)}"
         if row.attention is None:
+            attention.imshow(ground.pixels)
             attention.set_title(f"{head}\nno attention")
         else:
             title, grid, ends = row.attention
@@ -113,6 +114,7 @@ def comparison(rows: list[Row], style: Style | None = None) -> Figure:
         _draw_cam(cam, row.explanation, ground, replace(style, limits=(0.0, most)))
     for ax in axes.reshape(-1):
         ax.set_axis_off()
+        ax.title.set_fontsize(9)
     return figure
 
 
@@ -193,7 +195,7 @@ def overlay(axes: Axes, grid: Array, ground: Ground, title: str, style: Style) -
     axes.set_title(title)
     axes.set_axis_off()
     ends = [low, high] if high > low else [low]
-    bar = axes.figure.colorbar(image, ax=axes, fraction=0.05, ticks=ends)
+    bar = axes.figure.colorbar(image, ax=axes, fraction=0.05, aspect=20 * height / width, ticks=ends)
     bar.ax.set_yticklabels([f"{v:.3g}" for v in ends])
 
 

@@ -186,7 +186,7 @@ SIDES = {
     "ratio": "Out against in",
     "last_branch": "SK: share of the largest kernel",
     "non_local": "{model}, same stage: mean over its queries",
-    "note": "A gate is drawn from 0 to 1. Out against in is what all parts do together, place by place (mean over channels).",
+    "note": "A gate is drawn from 0 to 1. Out against in: what all parts do together, place by place (channel mean).",
 }
 SIDES_CHANNEL = {
     "before": "What goes in: channel {channel}",
@@ -303,6 +303,8 @@ COMPARE = {
     "hint": "The same backbone and the same recipe; what differs is the attention. A name opens it in Inspect.",
     "open": "Open in Inspect",
     "stage": "Attention at",
+    "target": "Grad-CAM for",
+    "own": "each one's prediction",
     "progress": "{done} of {of} networks",
     "none": "no attention",
     "cam": "Grad-CAM: {label}",

@@ -110,3 +110,17 @@ def test_what_is_taken_away_is_every_network(page: Page) -> None:
     for card in attnviz.catalogue():
         cam = explained(card.id, first_example()).cam.signed
         np.testing.assert_allclose(arrays[f"{card.id}/cam"], cam, atol=1e-5 * float(cam.abs().max()))
+
+
+def test_the_class_is_chosen_here_too(page: Page) -> None:
+    opened(page)
+    page.select_option(f"{PAGE} .target", "7")
+    settled(page)
+    ready(page)
+    models = [card.id for card in attnviz.catalogue()]
+    check(page, {model: explained(model, first_example(), 7) for model in models})
+    expect(page.locator(f"{PAGE} .cam figcaption").first).to_contain_text("gas pump")
+    page.select_option(f"{PAGE} .target", "")
+    settled(page)
+    ready(page)
+    check(page, {model: explained(model, first_example()) for model in models})

@@ -1,7 +1,7 @@
 const av = window.attnviz;
 const words = props.words;
 const at = (selector) => element.querySelector(selector);
-const [stage, grid, progress, said] = [".stage", ".grid", ".progress", ".said"].map(at);
+const [stage, target, grid, progress, said] = [".stage", ".target", ".grid", ".progress", ".said"].map(at);
 const COLUMNS = ["name", "top1", "params", "macs", "latency", "pointing"];
 
 at("header h2").textContent = words.heading;
@@ -11,6 +11,9 @@ at(".table h2").textContent = words.table;
 at(".note").textContent = av.fill(words.note, props);
 stage.replaceChildren(...props.stages.map((name) => av.node("option", { value: name, text: name })));
 stage.value = props.stages.at(-2);
+at(".target-name").textContent = words.target;
+target.replaceChildren(av.node("option", { value: "", text: words.own }),
+  ...props.classes.map((name, i) => av.node("option", { value: i, text: name })));
 
 let asked = null; // what the rows are of
 let running = false; // one comparison at a time: what is chosen meanwhile comes after it
@@ -50,7 +53,11 @@ function show() {
 function card(row) {
   const side = (name, caption) => av.node("figure", { class: name }, av.node("canvas", { role: "img" }), av.node("figcaption", { text: caption }));
   const open = av.node("button", { type: "button", class: "open", title: words.open, text: row.name });
-  open.addEventListener("click", () => av.put("open", { model: row.id, layer: row.attention?.layer ?? null }));
+  open.addEventListener("click", () => {
+    const layer = row.attention?.layer ?? null;
+    av.put("wish", { model: row.id, layer, part: null, query: null, channel: null, method: "grad_cam" });
+    av.go("inspect");
+  });
   return av.node("article", { class: "av-card model", "data-id": row.id },
     av.node("h3", {}, open,
       av.node("b", { "data-value": String(row.prediction.value), text: `${row.prediction.label} ${row.prediction.percent}` })),
@@ -106,6 +113,7 @@ function tell(rows = []) {
 at("thead").replaceChildren(av.node("tr", {}, ...COLUMNS.map((name) => av.node("th", { scope: "col", text: words[name] }))));
 tell();
 stage.addEventListener("change", () => av.put("stage", stage.value));
+target.addEventListener("change", () => av.put("wish", { target: target.value === "" ? null : Number(target.value), against: null }));
 av.on("stage", element, (name) => {
   stage.value = name;
   ask();
@@ -118,5 +126,8 @@ av.on("busy", element, ask);
 watch("value", show);
 av.follow(grid, draw);
 for (const topic of ["picture", "view"]) av.on(topic, element, draw);
-av.on("state", element, ask);
+av.on("state", element, (state) => {
+  target.value = state.target ?? "";
+  ask();
+});
 show();

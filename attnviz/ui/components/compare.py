@@ -11,6 +11,7 @@ TEMPLATE = """
 <section class="av-compare">
   <header class="av-card">
     <div><h2></h2><p class="hint"></p></div>
+    <label><span class="target-name"></span> <select class="target av-field"></select></label>
     <label><span class="stage-name"></span> <select class="stage av-field"></select></label>
     <div class="progress av-progress" role="progressbar" aria-valuemin="0" hidden><i></i><span></span></div>
     <p class="said" role="alert" hidden></p>
@@ -23,5 +24,5 @@ TEMPLATE = """
 
 
 def compare(value: Any = None, **props: Any) -> gr.HTML:
-    """Value: ``rows`` (``compareviews.network``), ``done`` and ``of``. Props: ``stages``, ``table``."""
+    """Value: ``rows`` (``compareviews.network``), ``done`` and ``of``. Props: what can be chosen, and the table."""
     return component(__file__, TEMPLATE, texts.COMPARE, value, **props)

@@ -13,13 +13,10 @@ select.addEventListener("change", () => av.send(trigger, { model: select.value, 
 watch("value", show);
 show();
 
-// A network of another page's: that one, and the block that was shown of it.
-let opened = av.get("open");
-av.on("open", element, (asked) => {
-  if (asked === opened) return;
-  opened = asked;
-  av.go("inspect");
-  av.send(trigger, { ...asked, part: null, query: null, channel: null, method: "grad_cam" });
+// What another page asks of the state.
+let heard = av.get("wish");
+av.on("wish", element, (patch) => {
+  if (patch !== heard) av.send(trigger, (heard = patch));
 });
 // A refused request leaves the model as it was.
 av.on("busy", element, (busy) => busy || show());

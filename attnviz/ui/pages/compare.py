@@ -22,6 +22,7 @@ class Compare:
         self._part = compare(
             None,
             stages=list(compareviews.STAGES),
+            classes=list(analyst.cards[analyst.first.model].classes),
             table=compareviews.table([*analyst.cards.values()]),
             center=compareviews.center([*analyst.cards.values()]),
         )
