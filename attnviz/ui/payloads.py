@@ -56,7 +56,8 @@ def percent(share: SupportsFloat) -> str:
 
 def with_interval(share: SupportsFloat, interval: Sequence[float]) -> str:
     """A share with its 95% interval."""
-    return texts.SHARE_INTERVAL.format(share=percent(share), low=percent(interval[0]), high=percent(interval[1]))
+    low, high = (percent(end) for end in interval)
+    return texts.SHARE_INTERVAL.format(share=percent(share), low=low.removesuffix("%"), high=high)
 
 
 def picture(view: View) -> Payload:
