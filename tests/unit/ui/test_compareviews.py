@@ -51,8 +51,8 @@ def test_the_table_is_the_cards() -> None:
         pointing = card.metrics["pointing"]["grad_cam"]["share"]
         found = [row[name]["value"] for name in ("top1", "params", "macs", "pointing")]
         assert found == [card.top1, card.params, card.macs, pointing]
-        low, high = (f"{100 * end:.1f}%" for end in card.top1_interval)
-        assert row["top1"]["text"] == f"{100 * card.top1:.1f}% ({low} to {high})"
+        low, high = (f"{100 * end:.1f}" for end in card.top1_interval)
+        assert row["top1"]["text"] == f"{100 * card.top1:.1f}% ({low} to {high}%)"
 
 
 def test_recipes_are_told_apart() -> None:
