@@ -12,13 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from attnviz.backbones.card import ModelCard
-from attnviz.capture.edits import Edit, Means, mean_key, plan
+from attnviz.capture.edits import Change, Edit, Means, mean_key, plan
+from attnviz.capture.findings import Findings, examine
 from attnviz.capture.passes import Cut, Pass, running
 from attnviz.capture.taps import Taps
 from attnviz.capture.values import AffinityMap
 from attnviz.errors import ModelError, OptionError, PictureError, ShapeError
 from attnviz.images import Picture
 from attnviz.mechanisms import Mechanism
+from attnviz.readers import twins
 
 Preprocess = Callable[[Any], Tensor | tuple[Tensor, Picture]]
 
@@ -39,7 +41,8 @@ class Backbone:
 
     Attributes:
         model: the network itself (eval, frozen, tapped).
-        blocks: its attention blocks by dotted path.
+        blocks: its attention blocks by dotted path, in the order they were built in; other people's as their twins.
+        twins: how other people's blocks are read, by dotted path.
         layers: the paths that Grad-CAM may stand on (all but what lies inside the blocks).
         units: the paths of its repeated units, with attention or without, in the order they were built in.
         card: what is known about it, or None.
@@ -56,10 +59,15 @@ class Backbone:
         card: ModelCard | None = None,
     ) -> None:
         self.model = model
-        self.blocks: dict[str, Mechanism] = {
-            path: module for path, module in model.named_modules() if isinstance(module, Mechanism) and path
-        }
-        points = frozenset(f"{path}.{point}" for path, block in self.blocks.items() for point in block.points)
+        own = {path: module for path, module in model.named_modules() if isinstance(module, Mechanism) and path}
+        self.twins = twins(model, tuple(f"{path}." for path in own))
+        beside = {path: twin.mechanism for path, twin in self.twins.items()}
+        order = [path for path, _ in model.named_modules()]
+        self.blocks: dict[str, Mechanism] = dict(sorted((own | beside).items(), key=lambda item: order.index(item[0])))
+        points = frozenset(
+            [f"{path}.{point}" for path, block in own.items() for point in block.points]
+            + [f"{path}.{point}" for path, twin in self.twins.items() for point in twin.points.values()]
+        )
         inside = tuple(f"{path}." for path in self.blocks)
         self.layers = frozenset(path for path, _ in model.named_modules() if path and not path.startswith(inside))
         self.units = _units(model)
@@ -71,9 +79,10 @@ class Backbone:
         self._modes = {module: module.training for module in model.modules()}
         self._flags = {parameter: parameter.requires_grad for parameter in model.parameters()}
         self._heads: dict[tuple[int, ...], Head] = {}
+        self._findings: dict[tuple[int, ...], Findings] = {}
         self._lock, self._copying = threading.Lock(), threading.Lock()
         self._copy: nn.Module | None = None
-        self.taps = Taps(model, tuple(self.blocks), points)
+        self.taps = Taps(model, tuple(self.blocks), points, beside)
         model.eval().requires_grad_(False)
 
     def __reduce__(self) -> Any:
@@ -117,10 +126,24 @@ class Backbone:
         key = tuple(x.shape)
         with self._lock:
             if key not in self._heads:
-                # Noise, since a fact about the network must not hang on whose picture came first.
-                noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
-                self._heads[key] = self._find_head(noise.to(x))
+                self._heads[key] = self._find_head(_noise(x))
             return self._heads[key]
+
+    def findings(self, x: Tensor) -> Findings:
+        """What was found in the network, and what of it is verified, on a pass of noise (once for each input shape).
+
+        Args:
+            x: an input; only its shape counts.
+        """
+        self._check_mode()
+        key = tuple(x.shape)
+        with self._lock:
+            if key not in self._findings:
+                watcher = Pass(self.taps, self.blocks, self.twins, keep=frozenset(self.blocks))
+                with torch.inference_mode(False), torch.no_grad(), running(watcher):
+                    self.model(self.place(_noise(x)))
+                self._findings[key] = Findings(examine(self, watcher))
+            return self._findings[key]
 
     def run(
         self,
@@ -134,8 +157,11 @@ class Backbone:
     ) -> tuple[Any, Pass]:
         """One pass of x (B, C, H, W): the model's output and what was seen. See ``Pass``."""
         self._check_mode()
-        changes = plan(edits, self.blocks, self.means, tuple(x.shape[2:])) if edits else {}
-        watcher = Pass(self.taps, self.blocks, changes, cut, frozenset(watch), frozenset(keep), read)
+        changes: dict[str, list[Change]] = {}
+        if edits:
+            unverified = self.findings(x).unverified if self.twins else frozenset()
+            changes = plan(edits, self.blocks, self.means, tuple(x.shape[2:]), self.twins, unverified)
+        watcher = Pass(self.taps, self.blocks, self.twins, changes, cut, frozenset(watch), frozenset(keep), read)
         with torch.inference_mode(False), torch.set_grad_enabled(cut is not None), running(watcher):
             output = self.model(self.place(x))
         watcher.check_edits()
@@ -160,8 +186,8 @@ class Backbone:
 
     def steps(self, layer: str, block_input: Tensor, edits: Sequence[Edit], size: tuple[int, ...], call: int) -> Any:
         """A block's steps for an input (1, C, *grid), with the edits that stand in that call."""
-        changes = plan(edits, self.blocks, self.means, size) if edits else {}
-        watcher = Pass(self.taps, self.blocks, changes, read=False, first_call=call)
+        changes = plan(edits, self.blocks, self.means, size, self.twins) if edits else {}
+        watcher = Pass(self.taps, self.blocks, self.twins, changes, read=False, first_call=call)
         with torch.no_grad(), running(watcher):
             return self.blocks[layer].steps(block_input)
 
@@ -189,7 +215,7 @@ class Backbone:
             raise ModelError("the model is in training mode, at least in part; call .eval() on it before explaining")
 
     def _find_head(self, x: Tensor) -> Head:
-        watcher = Pass(self.taps, self.blocks, read=False, probe=True)
+        watcher = Pass(self.taps, self.blocks, self.twins, read=False, probe=True)
         linears = [path for path, module in self.model.named_modules() if isinstance(module, nn.Linear) and path]
         watcher.watch = frozenset(linears)
         with torch.inference_mode(False), torch.no_grad(), running(watcher):
@@ -204,6 +230,11 @@ class Backbone:
             if reads_mean(features, run, output):
                 return Head(path, linear)
         return Head(path, None)
+
+
+def _noise(x: Tensor) -> Tensor:
+    """Noise of x's shape: a fact about a network must not hang on whose picture came first."""
+    return torch.randn(x.shape, generator=torch.Generator().manual_seed(0)).to(x)
 
 
 def _units(model: nn.Module) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ submodule whose output changes, the changes in their order.
 """
 
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from attnviz.capture.taps import beside
 from attnviz.capture.values import canonical
 from attnviz.errors import EditError, OptionError
 from attnviz.mechanisms import Kind, Mechanism, Part, Role
@@ -70,18 +71,27 @@ def mean_key(layer: str, part: str | None, strip: str | None = None) -> str:
 
 
 def plan(
-    edits: Sequence[Edit], blocks: Mapping[str, Mechanism], means: Means | None, size: tuple[int, ...]
+    edits: Sequence[Edit],
+    blocks: Mapping[str, Mechanism],
+    means: Means | None,
+    size: tuple[int, ...],
+    twins: Container[str] = (),
+    unverified: Container[str] = (),
 ) -> dict[str, list[Change]]:
-    """The changes by submodule path. Raises EditError, in one line, for an edit that cannot be."""
+    """The changes by submodule path (for a block in ``twins``: its twin's). Raises EditError, in one line, for an
+    edit that cannot be.
+    """
     changes: dict[str, list[Change]] = {}
     for edit in edits:
         _check(edit)
         for layer in _layers(edit, blocks):
+            if layer in unverified:
+                raise EditError(f"{layer} was read but not verified: what an edit would do there is not known")
             for part in _parts(edit, layer, blocks[layer]):
                 for path, function in _functions(edit, layer, part, means, size):
-                    changes.setdefault(f"{layer}.{path}", []).append(
-                        Change(function, edit.call, edit.layer, edit.how == "frozen")
-                    )
+                    where = beside(layer, path) if layer in twins else f"{layer}.{path}"
+                    change = Change(function, edit.call, edit.layer, edit.how == "frozen")
+                    changes.setdefault(where, []).append(change)
     return changes
 
 

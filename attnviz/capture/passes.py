@@ -1,19 +1,23 @@
 """One forward pass, watched: what it reads, what it changes, and where it is cut for Grad-CAM."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from attnviz.capture.edits import Change
-from attnviz.capture.taps import Taps, current
+from attnviz.capture.taps import Taps, beside, current
 from attnviz.capture.values import AffinityMap, canonical
 from attnviz.errors import EditError, OptionError
-from attnviz.mechanisms import Kind, Mechanism, NonLocal, Part
+from attnviz.mechanisms import Kind, Mechanism, Part
 from attnviz.mechanisms.non_local import Affinity
+from attnviz.readers import Twin
+
+Shaped = Callable[[Tensor], Tensor]
 
 
 @dataclass
@@ -50,7 +54,7 @@ class Pass:
     """What one forward pass sees and does. Use with ``running``.
 
     Args:
-        taps, blocks: of the model.
+        taps, blocks, twins: of the model.
         changes: edits by submodule path (``edits.plan``).
         cut: where Grad-CAM starts; ``watch``: layers whose last output is kept as it is.
         keep: blocks whose input and output are kept.
@@ -60,6 +64,7 @@ class Pass:
 
     taps: Taps
     blocks: Mapping[str, Mechanism]
+    twins: Mapping[str, Twin]
     changes: Mapping[str, list[Change]] = field(default_factory=dict)
     cut: Cut | None = None
     watch: frozenset[str] = frozenset()
@@ -76,16 +81,25 @@ class Pass:
         self._calls: Counter[str] = Counter()
         self._block_calls: Counter[str] = Counter()
         self._strips: dict[tuple[str, str | None], list[Tensor]] = {}
-        self._points = _points(self.blocks) if self.read else {}
+        self._edited = {path.partition(":")[0] for path in self.changes if ":" in path}
+        # Other people's blocks that are computed again beside themselves: to read what no submodule gives, or to edit.
+        self._shadowed = self._edited | {layer for layer, twin in self.twins.items() if self.read and twin.inline}
+        self._inputs: dict[str, Tensor] = {}
+        self._points = self._reading() if self.read else {}
         # Most modules mean nothing to a pass: their taps end at one look-up.
-        self._wanted = {*self.changes, *self._points, *self.watch, *(self.blocks if self.read else ())}
+        self._wanted = {*self.changes, *self._points, *self.watch, *self._shadowed}
+        if self.read:
+            self._wanted.update(self.blocks)
         if self.cut is not None:
             self._wanted.add(self.cut.layer)
 
     def on_input(self, path: str, args: tuple[Any, ...]) -> None:
+        x = args[0]
+        if path in self._shadowed:
+            # A copy: the block may work in place. With its gradient where the twin takes the block's place.
+            self._inputs[path] = x.clone() if path in self._edited else x.detach().clone()
         if not self.read:
             return
-        x = args[0]
         kept = x.detach().clone() if path in self.keep else None
         self.flows[path, self._block_calls[path] + self.first_call] = Flow(_strength(x), input=kept)
 
@@ -94,7 +108,8 @@ class Pass:
             return None
         call = self._calls[path] + self.first_call
         self._calls[path] += 1
-        replacement = None
+        replacement = self._shadow(path) if path in self._shadowed else None
+        output = output if replacement is None else replacement
         for change in self.changes.get(path, ()):
             if change.call is None or change.call == call:
                 output = replacement = change.function(output)
@@ -127,13 +142,37 @@ class Pass:
                 which = "did not run" if call is None else f"had no call {call}"
                 raise EditError(f"{layer} {which} in this pass, so there was nothing to edit")
 
+    def _shadow(self, layer: str) -> Tensor | None:
+        """Compute a block again by its twin, whose taps read and edit; its output where that is edited."""
+        edited = layer in self._edited
+        with torch.set_grad_enabled(edited and torch.is_grad_enabled()):
+            output = self.twins[layer].mechanism(self._inputs.pop(layer))
+        return output if edited else None
+
+    def _reading(self) -> dict[str, list[tuple[str, Part, Shaped | None]]]:
+        """Where each part is read: at our own points, at another's submodules, or beside it in its twin."""
+        points: dict[str, list[tuple[str, Part, Shaped | None]]] = {}
+        for layer, block in self.blocks.items():
+            twin = self.twins.get(layer)
+            for part in block.parts:
+                for point in part.points:
+                    path, shaped = f"{layer}.{point}", None
+                    if twin is not None:
+                        live = layer not in self._edited and all(p in twin.points for p in part.points)
+                        path = f"{layer}.{twin.points[point]}" if live else beside(layer, point)
+                        shaped = twin.shaped.get(point) if live else None
+                    entry = (layer, part, shaped)
+                    if entry not in points.setdefault(path, []):  # one submodule may run for both strips
+                        points[path].append(entry)
+        return points
+
     def _read(self, path: str, args: tuple[Any, ...], output: Tensor, *, edited: bool) -> None:
-        for layer, part in self._points[path]:
+        for layer, part, shaped in self._points[path]:
             call = self._block_calls[layer] + self.first_call
-            value = canonical(part.kind, output)
+            value = canonical(part.kind, shaped(output) if shaped else output)
             if part.kind is Kind.AFFINITY:
                 flow = self.flows[layer, call]
-                reading = _affinity(self.blocks[layer], flow, args, value.clone() if edited else None)
+                reading = _affinity(self.blocks[layer], part, flow, args, value.clone() if edited else None)
                 self.readings.append(Reading(layer, part, call, reading))
             elif len(part.points) == 1:
                 self.readings.append(Reading(layer, part, call, value.clone()))
@@ -171,20 +210,15 @@ def running(watcher: Pass) -> Iterator[Pass]:
         current.reset(token)
 
 
-def _points(blocks: Mapping[str, Mechanism]) -> dict[str, list[tuple[str, Part]]]:
-    points: dict[str, list[tuple[str, Part]]] = {}
-    for layer, block in blocks.items():
-        for part in block.parts:
-            for point in part.points:
-                points.setdefault(f"{layer}.{point}", []).append((layer, part))
-    return points
-
-
-def _affinity(block: Mechanism, flow: Flow, factors: tuple[Tensor, ...], fixed: Tensor | None) -> AffinityMap:
-    assert isinstance(block, NonLocal)
+def _affinity(
+    block: Mechanism, part: Part, flow: Flow, factors: tuple[Tensor, ...], fixed: Tensor | None
+) -> AffinityMap:
     theta, phi = (factor.detach().clone() for factor in factors)
     grid = tuple(flow.before.shape[1:])
-    return AffinityMap(theta, phi, grid, block.key_grid(grid), Affinity(block.pairwise, block.affinity.scale), fixed)
+    pairing = block.get_submodule(part.points[0])
+    assert isinstance(pairing, Affinity)
+    kept = Affinity(pairing.pairwise, pairing.scale)
+    return AffinityMap(theta, phi, block.query_grid(grid), block.key_grid(grid), kept, fixed)
 
 
 def _strength(x: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ remove or share anything, and what one sees or changes is unseen by the others.
 """
 
 import threading
+from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any, Protocol
 
@@ -13,6 +14,7 @@ from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from attnviz.errors import ModelError
+from attnviz.mechanisms import Mechanism
 
 
 class Listener(Protocol):
@@ -40,13 +42,20 @@ class Taps:
         model: the network; each module under it is tapped under its dotted path.
         blocks: the attention blocks' paths: their input is wanted too.
         points: the only paths inside the blocks that are tapped.
+        twins: what stands beside other people's blocks; its points are tapped as "block:point".
     """
 
-    def __init__(self, model: nn.Module, blocks: tuple[str, ...], points: frozenset[str]) -> None:
+    def __init__(
+        self, model: nn.Module, blocks: tuple[str, ...], points: frozenset[str], twins: Mapping[str, Mechanism]
+    ) -> None:
         self.installed = True
         self._handles: list[RemovableHandle] = []
         with _installing:
             self._install(model, blocks, points)
+            for path, twin in twins.items():
+                for point in twin.points:
+                    tap = Tap(self, beside(path, point))
+                    self._handles.append(twin.get_submodule(point).register_forward_hook(tap))
 
     def _install(self, model: nn.Module, blocks: tuple[str, ...], points: frozenset[str]) -> None:
         if any(isinstance(hook, Tap) for module in model.modules() for hook in module._forward_hooks.values()):
@@ -66,6 +75,11 @@ class Taps:
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
+
+
+def beside(block: str, point: str) -> str:
+    """The path of a twin's point: no module of the model has such a one."""
+    return f"{block}:{point}"
 
 
 class Tap:

@@ -108,6 +108,15 @@ def canonical(kind: Kind, raw: Tensor) -> Tensor:
     raise OptionError(f"no attention kind {kind!r}")
 
 
+def raw(kind: Kind, value: Tensor | tuple[Tensor, ...] | AffinityMap) -> Tensor | tuple[Tensor, ...]:
+    """What ``Mechanism.recompose`` takes, of a batched value in its kind's shape."""
+    if isinstance(value, AffinityMap):
+        return value.pairing(value.theta, value.phi) if value.fixed is None else value.fixed
+    if isinstance(value, tuple):
+        return value[0][..., None], value[1][..., None, :]
+    return value[:, None] if kind in (Kind.SPATIAL, Kind.CONTEXT) else value
+
+
 def first(value: Tensor | tuple[Tensor, ...] | AffinityMap) -> Value:
     """A batched value's first picture, as a record keeps it: float32, CPU, a copy."""
     if isinstance(value, AffinityMap):

@@ -99,7 +99,7 @@ class Mechanism(nn.Module, ABC):
     def __init__(self, channels: int) -> None:
         super().__init__()
         positive(type(self).__name__, channels=channels)
-        self.channels = channels
+        self.channels = self.in_channels = channels  # what comes in may have another number in other people's blocks
 
     @abstractmethod
     def compute(self, x: Tensor) -> Iterator[Step]:
@@ -140,8 +140,8 @@ class Mechanism(nn.Module, ABC):
 
     def check_shape(self, x: Tensor) -> None:
         """Refuse an input of another rank, with other channels, or without positions."""
-        if x.dim() != self.grid_dims + 2 or x.shape[1] != self.channels or 0 in x.shape[2:]:
-            wanted = ", ".join(["batch", str(self.channels), *"THW"[-self.grid_dims :]])
+        if x.dim() != self.grid_dims + 2 or x.shape[1] != self.in_channels or 0 in x.shape[2:]:
+            wanted = ", ".join(["batch", str(self.in_channels), *"THW"[-self.grid_dims :]])
             raise ShapeError(f"{type(self).__name__} takes a tensor of shape ({wanted}), not {tuple(x.shape)}")
 
     def forward(self, x: Tensor) -> Tensor:
@@ -154,6 +154,14 @@ class Mechanism(nn.Module, ABC):
         """Every step of the formula for x; the last one's value is ``self(x)``."""
         self.check_shape(x)
         return tuple(self.compute(x))
+
+    def query_grid(self, grid: tuple[int, ...]) -> tuple[int, ...]:
+        """An affinity's grid of queries, for features on ``grid``."""
+        return grid
+
+    def key_grid(self, grid: tuple[int, ...]) -> tuple[int, ...]:
+        """An affinity's grid of keys."""
+        return self.query_grid(grid)
 
     @property
     def points(self) -> frozenset[str]:

@@ -1,0 +1,94 @@
+"""What was found in a network, and whether it is what it is taken for.
+
+Each block's output is recomputed, through its mechanism's formula, from the attention that was read in it, and
+compared with what the network gave; and the mechanism, given the block's input, has to give the same again.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from attnviz.capture.passes import Pass
+from attnviz.capture.values import raw
+from attnviz.mechanisms import Kind
+
+if TYPE_CHECKING:
+    from attnviz.capture.backbone import Backbone
+
+CLOSE = 1e-4  # of the output's largest value: float32 leaves 1e-6, another formula a hundredth
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One attention block.
+
+    Attributes:
+        layer: its dotted path.
+        mechanism: its name.
+        kinds: of its parts.
+        verified: whether its output follows from the attention that was read in it.
+        error: the largest difference between the two, relative to the output's largest value.
+    """
+
+    layer: str
+    mechanism: str
+    kinds: tuple[Kind, ...]
+    verified: bool
+    error: float
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All of a network's blocks; ``skipped``: paths of modules that are attention by name, and not read."""
+
+    blocks: tuple[Finding, ...]
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def unverified(self) -> frozenset[str]:
+        """The paths of the blocks that were read but not verified."""
+        return frozenset(finding.layer for finding in self.blocks if not finding.verified)
+
+    def __str__(self) -> str:
+        wrong = len(self.unverified)
+        count = len(self.blocks) - wrong
+        blocks = "block" if count == 1 else "blocks"
+        return f"{count} {blocks} read and verified, {wrong} read but not verified, {len(self.skipped)} skipped"
+
+
+@torch.no_grad()
+def examine(backbone: "Backbone", watcher: Pass) -> tuple[Finding, ...]:
+    """A finding for each block that ran in a pass, which kept the blocks' inputs and outputs."""
+    found = []
+    for layer, block in backbone.blocks.items():
+        errors = [_error(backbone, watcher, layer, call) for path, call in watcher.flows if path == layer]
+        if errors:
+            error = max(errors)
+            kinds = tuple(part.kind for part in block.parts)
+            found.append(Finding(layer, block.label, kinds, error <= CLOSE, error))
+    return tuple(found)
+
+
+def _error(backbone: "Backbone", watcher: Pass, layer: str, call: int) -> float:
+    flow, block = watcher.flows[layer, call], backbone.blocks[layer]
+    readings = [reading for reading in watcher.readings if (reading.layer, reading.call) == (layer, call)]
+    attention = {reading.part.name: raw(reading.part.kind, reading.value) for reading in readings}
+    assert flow.input is not None
+    assert flow.output is not None
+    if len(attention) < len(block.parts):
+        return float("inf")
+    try:
+        again = [block.recompose(flow.input.clone(), attention), block(flow.input.clone())]
+    except RuntimeError:  # shapes that do not meet: it is another formula
+        return float("inf")
+    return max(_difference(each, flow.output) for each in again)
+
+
+def _difference(found: Tensor, given: Tensor) -> float:
+    if found.shape != given.shape:
+        return float("inf")
+    largest = float(given.abs().max())
+    error = float((found - given).abs().max()) / (largest or 1.0)
+    return error if error == error else float("inf")

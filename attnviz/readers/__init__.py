@@ -1,0 +1,24 @@
+"""Other people's attention modules, read: each as one of our mechanisms, assembled of its own layers.
+
+A file a family of mechanisms, a function a class. To add one: write a function that takes the module and gives
+its ``Twin``, and name the class in ``reads``; the test of all readers checks it on a real module.
+"""
+
+from attnviz.readers import branches, channel, context, gates, strips
+from attnviz.readers.registry import known, reads, reads_like, twin, twins
+from attnviz.readers.twin import Twin, assemble
+
+__all__ = [
+    "Twin",
+    "assemble",
+    "branches",
+    "channel",
+    "context",
+    "gates",
+    "known",
+    "reads",
+    "reads_like",
+    "strips",
+    "twin",
+    "twins",
+]

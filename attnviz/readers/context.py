@@ -1,0 +1,181 @@
+"""Global Context, Non-Local and bilinear attention, as timm and mmcv have them."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from attnviz.mechanisms import GC, Kind, Mechanism, NonLocal, Part, Placement, Role, Step
+from attnviz.mechanisms.non_local import Affinity
+from attnviz.readers.registry import reads, reads_like
+from attnviz.readers.twin import Function, Twin, assemble, chain, vector
+
+
+@reads("timm.layers.global_context.GlobalContext")
+def timm_gc(module: Any) -> Twin:
+    """Timm's GC: additive or scaling; its softmax over positions is a call in its forward."""
+    layers: dict[str, Any] = {}
+    points: dict[str, str] = {}
+    fusions: list[Any] = []
+    if module.conv_attn is not None:
+        layers["key"] = chain(module.get_submodule("conv_attn"))
+    if module.mlp_scale is not None:
+        fusions.append("channel_mul")
+        layers |= {"mul": vector(module.get_submodule("mlp_scale")), "gate": vector(module.get_submodule("gate"))}
+        points["gate"] = "gate"
+    if module.mlp_add is not None:
+        fusions.append("channel_add")
+        layers["add"] = vector(module.get_submodule("mlp_add"))
+        points["add"] = "mlp_add"
+    mlp = module.get_submodule("mlp_add" if module.mlp_add is not None else "mlp_scale")
+    channels = int(mlp.get_submodule("fc1").weight.shape[1])
+    pooling: Any = "avg" if module.conv_attn is None else "att"
+    return Twin(assemble(lambda: GC(channels, pooling=pooling, fusions=tuple(fusions)), **layers), points)
+
+
+def _non_local(options: dict[str, Any], scale: float, layers: dict[str, Any]) -> Twin:
+    def made() -> NonLocal:
+        block = NonLocal(**options)
+        block.affinity.scale = scale
+        if scale != 1:
+            block.formula = block.formula.replace(r"\phi(x_j)}", rf"\phi(x_j) \cdot {scale:.3g}}}")
+        return block
+
+    return Twin(assemble(made, **layers), {})
+
+
+@reads("timm.layers.non_local_attn.NonLocalAttn")
+def timm_non_local(module: Any) -> Twin:
+    """Timm's Non-Local, whose logits are scaled by the block's channels; its softmax is a call."""
+    part = module.get_submodule
+    layers = {"theta": chain(part("t")), "phi": chain(part("p")), "g": chain(part("g"))}
+    layers["project"] = chain(part("z"), part("norm"))
+    width, inner = part("t").in_channels, part("t").out_channels
+    return _non_local({"channels": width, "inner": inner}, float(module.scale), layers)
+
+
+def mmcv_non_local(module: Any) -> Twin:
+    """mmcv's Non-Local in its four modes, sub-sampled or not."""
+    part = module.get_submodule
+    mode, inner = str(module.mode), int(module.inter_channels)
+    pooled = bool(module.sub_sample)
+    layers: dict[str, Any] = {"g": chain(part("g.0" if pooled else "g")), "project": chain(part("conv_out"))}
+    if mode != "gaussian":
+        layers |= {"theta": chain(part("theta")), "phi": chain(part("phi.0" if pooled else "phi"))}
+    if mode == "concatenation":
+        layers |= _halves(part("concat_project.0"), inner)
+    scaled = mode == "embedded_gaussian" and bool(module.use_scale)
+    dims = int(type(module).__name__[-2])
+    options = {"channels": int(module.in_channels), "dims": dims, "inner": inner, "pairwise": mode, "subsample": pooled}
+    return _non_local(options, inner**-0.5 if scaled else 1.0, layers)
+
+
+for _dims in (1, 2, 3):
+    reads_like(f"NonLocal{_dims}d", "g", "conv_out", "mode", "use_scale", "sub_sample", "inter_channels")(
+        mmcv_non_local
+    )
+
+
+def _halves(project: Any, inner: int) -> dict[str, Any]:
+    """A projection of two embeddings side by side as one of each: w.[theta, phi] = w1.theta + w2.phi."""
+
+    def half(first: int) -> Function:
+        return Function(lambda x: x @ project.weight.flatten(1)[:, first : first + inner].T)
+
+    return {"w_theta": half(0), "w_phi": half(inner)}
+
+
+class Bilinear(Mechanism):
+    """Bilinear attentional transform (Chi et al. 2020, eq. 5-7): rows of blocks and columns of blocks are mixed.
+
+    On a grid of side x side blocks, block (i, j) reads (k, l) with P[i, k] Q[l, j]; P's rows and Q's columns sum
+    to 1. Each group of channels has matrices of its own, and is a part.
+    """
+
+    label = "BAT"
+    formula = r"z = x + F_2(P\,F_1(x)\,Q),\quad a_{(i,j),(k,l)} = P_{i,k}\,Q_{l,j}"
+    citation = "Chi, Yuan, Mu: Non-Local Neural Networks With Grouped Bilinear Attentional Transforms, CVPR 2020"
+    paper = "https://openaccess.thecvf.com/CVPR2020"
+    placement = Placement.CONV
+    axes: ClassVar = {"rows": "", "columns": "", "reduce": "mij", "mix": "mij"}
+    reduce: nn.Module
+    matrices: nn.Module
+    after: nn.Module
+
+    def __init__(self, channels: int, groups: int, side: int) -> None:
+        super().__init__(channels)
+        self.side = side
+        self.affinities = nn.ModuleList(Affinity("dot_product") for _ in range(groups))
+        self.parts = tuple(
+            Part(f"group {i}", Kind.AFFINITY, Role.DISTRIBUTION, (f"affinities.{i}",)) for i in range(groups)
+        )
+
+    def query_grid(self, grid: tuple[int, ...]) -> tuple[int, ...]:
+        return self.side, self.side
+
+    key_grid = query_grid
+
+    def compute(self, x: Tensor) -> Iterator[Step]:
+        f = self.reduce(x)
+        yield Step("reduce", r"F_1(x)", f)
+        pq = self.matrices(f)
+        for name, letter, matrix in (("rows", "P", pq[0]), ("columns", "Q", pq[1])):
+            yield Step(name, letter, matrix)
+        read = [self._affinity(i, *pq) for i in range(len(self.affinities))]
+        for i, a in enumerate(read):
+            yield Step(f"affinity {i}", r"a_{(i,j),(k,l)} = P_{i,k}\,Q_{l,j}", a)
+        y = self._mix(f, read)
+        yield Step("mix", r"P\,F_1(x)\,Q", y)
+        y = self.after(y)
+        yield Step("transform", r"F_2(P\,F_1(x)\,Q)", y)
+        yield Step("residual", r"z = x + F_2(P\,F_1(x)\,Q)", y + x)
+
+    def recompose(self, x: Tensor, attention: Mapping[str | None, Any]) -> Tensor:
+        return self.after(self._mix(self.reduce(x), [attention[part.name] for part in self.parts])) + x
+
+    def equations(self) -> dict[str, str]:
+        return {
+            "reduce": r"F_1(x)(<i>,<j>) = <reduce>",
+            "transform": r"F_2(\cdot)_{<c>}(<i>,<j>) = <transform>",
+            "residual": r"z_{<c>}(<i>,<j>) = <transform> + <x> = <residual>",
+        }
+
+    def _affinity(self, group: int, p: Tensor, q: Tensor) -> Tensor:
+        """(B, Q, K), given to the pairing as factors: the matrix itself, and the unit vectors of its keys."""
+        matrix = torch.einsum("bik,blj->bijkl", p[:, group], q[:, group]).flatten(3).flatten(1, 2)
+        count = matrix.shape[2]
+        return self.affinities[group](matrix * count, torch.eye(count).to(matrix).expand(len(matrix), -1, -1))
+
+    def _mix(self, f: Tensor, read: list[Tensor]) -> Tensor:
+        """Each group's affinity over its channels; a place within a block reads the same place of other blocks."""
+        side, (height, width) = self.side, f.shape[2:]
+        a = torch.stack(read, 1).reshape(len(f), len(read), side, side, side, side)
+        blocks = f.reshape(len(f), len(read), -1, side, height // side, side, width // side)
+        mixed = torch.einsum("bgijkl,bgckulv->bgciujv", a, blocks)
+        return mixed.reshape(len(f), -1, height, width)
+
+
+@reads("timm.layers.non_local_attn.BatNonLocalAttn")
+def timm_bilinear(module: Any) -> Twin:
+    """Timm's BAT, whose matrices are calls in its forward."""
+    part = module.get_submodule
+    side, groups = int(module.ba.block_size), int(module.ba.groups)
+    first, conv_p, conv_q = part("ba.conv1"), part("ba.conv_p"), part("ba.conv_q")
+
+    def matrices(f: Tensor) -> Tensor:
+        out = first(f)
+        rows, columns = F.adaptive_max_pool2d(out, (side, 1)), F.adaptive_max_pool2d(out, (1, side))
+        p = conv_p(rows).view(len(f), groups, side, side).sigmoid()
+        q = conv_q(columns).view(len(f), groups, side, side).sigmoid()
+        return torch.stack([p / p.sum(3, keepdim=True), q / q.sum(2, keepdim=True)])
+
+    channels = int(part("conv1.conv").in_channels)
+    made = assemble(
+        lambda: Bilinear(channels, groups, side),
+        reduce=chain(part("conv1")),
+        matrices=Function(matrices),
+        after=chain(part("ba.conv2"), part("conv2"), part("dropout")),
+    )
+    return Twin(made, {})
