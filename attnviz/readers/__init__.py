@@ -4,7 +4,7 @@ A file a family of mechanisms, a function a class. To add one: write a function 
 its ``Twin``, and name the class in ``reads``; the test of all readers checks it on a real module.
 """
 
-from attnviz.readers import branches, channel, context, gates, strips
+from attnviz.readers import branches, channel, context, gates, heads, strips
 from attnviz.readers.registry import known, reads, reads_like, twin, twins
 from attnviz.readers.twin import Twin, assemble
 
@@ -15,6 +15,7 @@ __all__ = [
     "channel",
     "context",
     "gates",
+    "heads",
     "known",
     "reads",
     "reads_like",

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from attnviz.mechanisms import GC, Kind, Mechanism, NonLocal, Part, Placement, Role, Step
 from attnviz.mechanisms.non_local import Affinity
 from attnviz.readers.registry import reads, reads_like
-from attnviz.readers.twin import Function, Twin, assemble, chain, vector
+from attnviz.readers.twin import Function, Twin, assemble, chain, given, vector
 
 
 @reads("timm.layers.global_context.GlobalContext")
@@ -143,10 +143,8 @@ class Bilinear(Mechanism):
         }
 
     def _affinity(self, group: int, p: Tensor, q: Tensor) -> Tensor:
-        """(B, Q, K), given to the pairing as factors: the matrix itself, and the unit vectors of its keys."""
         matrix = torch.einsum("bik,blj->bijkl", p[:, group], q[:, group]).flatten(3).flatten(1, 2)
-        count = matrix.shape[2]
-        return self.affinities[group](matrix * count, torch.eye(count).to(matrix).expand(len(matrix), -1, -1))
+        return given(self.affinities[group], matrix)
 
     def _mix(self, f: Tensor, read: list[Tensor]) -> Tensor:
         """Each group's affinity over its channels; a place within a block reads the same place of other blocks."""

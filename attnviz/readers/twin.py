@@ -45,6 +45,15 @@ def assemble(mechanism: Callable[[], Mechanism], **layers: nn.Module) -> Mechani
     return made.eval()
 
 
+def given(pairing: nn.Module, matrix: Tensor) -> Tensor:
+    """A whole affinity (B, Q, K) through a "dot_product" pairing, where it is read and edited.
+
+    It goes in as factors: the matrix itself, and its keys' unit vectors.
+    """
+    count = matrix.shape[2]
+    return pairing(matrix * count, torch.eye(count).to(matrix).expand(len(matrix), -1, -1))
+
+
 class Function(nn.Module):
     """A function of tensors as a layer; the modules that it calls stay their model's own."""
 

@@ -9,8 +9,10 @@ from pytorchcv.models.cbamresnet import CbamBlock
 from pytorchcv.models.common.att import SEBlock
 from pytorchcv.models.sknet import SKConvBlock
 from timm import layers
+from timm.layers.bottleneck_attn import BottleneckAttn
 from timm.layers.cbam import CbamModule, LightCbamModule
 from timm.layers.coord_attn import CoordAttn, EfficientLocalAttn, SimpleCoordAttn, StripAttn
+from timm.layers.lambda_layer import LambdaLayer
 from timm.layers.non_local_attn import BatNonLocalAttn, NonLocalAttn
 from timm.models._efficientnet_blocks import SqueezeExcite
 from timm.models.senet import SEModule as LegacySE
@@ -130,6 +132,9 @@ MODULES: dict[str, Callable[[], nn.Module]] = {
     "timm ELA": lambda: EfficientLocalAttn(C),
     "timm StripAttn": lambda: StripAttn(C),
     "timm StripAttn skip": lambda: StripAttn(C, use_conv=False, has_skip=True),
+    "timm self-attention": lambda: BottleneckAttn(C, feat_size=(16, 16), num_heads=2),
+    "timm self-attention, stride": lambda: BottleneckAttn(C, 2 * C, feat_size=(16, 16), stride=2, scale_pos_embed=True),
+    "timm lambda": lambda: LambdaLayer(C, num_heads=4, r=5),
     "authors' CoordAtt": lambda: CoordAtt(C),
     **{
         f"mmcv {mode}{' sub-sampled' if pooled else ''}": lambda mode=mode, pooled=pooled: NonLocal2d(
@@ -160,7 +165,7 @@ def lively(model: nn.Module, seed: int = 0) -> nn.Module:
     return model.eval()
 
 
-def features(channels: int = C, side: int = 12, seed: int = 0) -> Tensor:
+def features(channels: int = C, side: int = 16, seed: int = 0) -> Tensor:
     """Features as a network has them: some channels strong, some places strong, half of it zero."""
     generator = torch.Generator().manual_seed(seed)
     gain = torch.rand(1, channels, 1, 1, generator=generator) * 3

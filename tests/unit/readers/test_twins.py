@@ -27,7 +27,7 @@ class Net(nn.Module):
         self.stem = nn.Conv2d(3, C, 3, padding=1)
         self.block = block
         with torch.no_grad():
-            width = block.eval()(torch.zeros(1, C, 8, 8)).shape[1]
+            width = block.eval()(torch.zeros(1, C, 16, 16)).shape[1]
         self.last = nn.Sequential(nn.Conv2d(width, 16, 3, padding=1), nn.ReLU(inplace=True))
         self.fc = nn.Linear(16, 5)
 
@@ -73,7 +73,7 @@ def test_what_is_read_is_verified_and_alive(name: str, backbone: Backbone) -> No
         tensors = list(values) if isinstance(values, Coordinate) else [values]
         if record.role == "distribution":
             axis = 0 if record.kind is Kind.BRANCH else -1
-            p = tensors[0].flatten() if record.kind is Kind.CONTEXT else tensors[0]
+            p = tensors[0].flatten(0 if record.kind is Kind.CONTEXT else 1)
             torch.testing.assert_close(p.sum(axis), torch.ones_like(p.sum(axis)))
             entropy = -(p * p.clamp(min=1e-30).log()).sum(axis) / np.log(p.shape[axis])
             assert float(entropy.mean()) < 0.98
