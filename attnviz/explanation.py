@@ -15,8 +15,8 @@ from torch.utils._pytree import tree_map
 
 from attnviz.capture import AffinityMap, Backbone, Coordinate, Edit
 from attnviz.capture.backbone import check_pictures, reads_mean
-from attnviz.capture.passes import Cut, Flow, Pass, Reading
-from attnviz.capture.values import Value, first
+from attnviz.capture.passes import Cut, Pass
+from attnviz.capture.values import Flow, Reading, Value, first
 from attnviz.errors import EditError, OptionError, PictureError, ShapeError
 from attnviz.images import Picture
 from attnviz.mechanisms import Kind, Role, Step

@@ -15,12 +15,15 @@ from attnviz.backbones.card import ModelCard
 from attnviz.capture.edits import Change, Edit, Means, mean_key, plan
 from attnviz.capture.findings import Findings, examine
 from attnviz.capture.passes import Cut, Pass, running
+from attnviz.capture.search import Search, search
 from attnviz.capture.taps import Taps
 from attnviz.capture.values import AffinityMap
 from attnviz.errors import ModelError, OptionError, PictureError, ShapeError
 from attnviz.images import Picture
 from attnviz.mechanisms import Mechanism
 from attnviz.readers import twins
+from attnviz.readers.found import Found
+from attnviz.readers.ops import ROOT
 
 Preprocess = Callable[[Any], Tensor | tuple[Tensor, Picture]]
 
@@ -57,6 +60,8 @@ class Backbone:
         classes: Sequence[str] | None = None,
         means: Means | None = None,
         card: ModelCard | None = None,
+        *,
+        searched: bool = True,
     ) -> None:
         self.model = model
         own = {path: module for path, module in model.named_modules() if isinstance(module, Mechanism) and path}
@@ -80,6 +85,7 @@ class Backbone:
         self._flags = {parameter: parameter.requires_grad for parameter in model.parameters()}
         self._heads: dict[tuple[int, ...], Head] = {}
         self._findings: dict[tuple[int, ...], Findings] = {}
+        self._searched, self._search = searched, Search({}, frozenset(), ())
         self._lock, self._copying = threading.Lock(), threading.Lock()
         self._copy: nn.Module | None = None
         self.taps = Taps(model, tuple(self.blocks), points, beside)
@@ -122,7 +128,7 @@ class Backbone:
 
     def head(self, x: Tensor) -> Head:
         """What the network ends in, found on a forward pass of noise (once for each input shape)."""
-        self._check_mode()
+        self._prepare(x)
         key = tuple(x.shape)
         with self._lock:
             if key not in self._heads:
@@ -135,15 +141,40 @@ class Backbone:
         Args:
             x: an input; only its shape counts.
         """
-        self._check_mode()
+        self._prepare(x)
         key = tuple(x.shape)
         with self._lock:
             if key not in self._findings:
-                watcher = Pass(self.taps, self.blocks, self.twins, keep=frozenset(self.blocks))
+                watcher = self._pass(keep=frozenset(self.blocks))
                 with torch.inference_mode(False), torch.no_grad(), running(watcher):
                     self.model(self.place(_noise(x)))
-                self._findings[key] = Findings(examine(self, watcher))
+                self._findings[key] = Findings(examine(self, watcher), self._search.skipped)
             return self._findings[key]
+
+    def _prepare(self, x: Tensor) -> None:
+        """Look once, on a pass of noise, for attention that no reader knows."""
+        self._check_mode()
+        with self._lock:
+            if self._searched:
+                return
+            self._search = search(self.model, self.place(_noise(x)), self.blocks)
+            order = [path for path, _ in self.model.named_modules()]
+            order.append(ROOT)
+            self.blocks = dict(
+                sorted((self.blocks | self._search.blocks).items(), key=lambda item: order.index(item[0]))
+            )
+            self.taps.scopes(self.model, sorted(self._search.scopes))
+            self._searched = True
+
+    def _plan(self, edits: Sequence[Edit], shape: tuple[int, ...]) -> dict[str, list[Change]]:
+        """The changes that edits make in a pass of that input shape."""
+        theirs = [path for path, block in self.blocks.items() if path in self.twins or isinstance(block, Found)]
+        known = [found for key, found in self._findings.items() if key[2:] == shape[2:]]
+        unverified = known[-1].unverified if known else frozenset()
+        return plan(edits, self.blocks, self.means, shape[2:], theirs, unverified)
+
+    def _pass(self, **options: Any) -> Pass:
+        return Pass(self.taps, self.blocks, self.twins, self._search.scopes, **options)
 
     def run(
         self,
@@ -156,14 +187,14 @@ class Backbone:
         keep: Iterable[str] = (),
     ) -> tuple[Any, Pass]:
         """One pass of x (B, C, H, W): the model's output and what was seen. See ``Pass``."""
-        self._check_mode()
-        changes: dict[str, list[Change]] = {}
-        if edits:
-            unverified = self.findings(x).unverified if self.twins else frozenset()
-            changes = plan(edits, self.blocks, self.means, tuple(x.shape[2:]), self.twins, unverified)
-        watcher = Pass(self.taps, self.blocks, self.twins, changes, cut, frozenset(watch), frozenset(keep), read)
+        self._prepare(x)
+        if edits and (self.twins or self._search.blocks):
+            self.findings(x)
+        changes = self._plan(edits, tuple(x.shape)) if edits else {}
+        watcher = self._pass(changes=changes, cut=cut, watch=frozenset(watch), keep=frozenset(keep), read=read)
         with torch.inference_mode(False), torch.set_grad_enabled(cut is not None), running(watcher):
             output = self.model(self.place(x))
+        watcher.finish()
         watcher.check_edits()
         return output, watcher
 
@@ -186,8 +217,8 @@ class Backbone:
 
     def steps(self, layer: str, block_input: Tensor, edits: Sequence[Edit], size: tuple[int, ...], call: int) -> Any:
         """A block's steps for an input (1, C, *grid), with the edits that stand in that call."""
-        changes = plan(edits, self.blocks, self.means, size, self.twins) if edits else {}
-        watcher = Pass(self.taps, self.blocks, self.twins, changes, read=False, first_call=call)
+        changes = self._plan(edits, (*block_input.shape[:2], *size)) if edits else {}
+        watcher = self._pass(changes=changes, read=False, first_call=call)
         with torch.no_grad(), running(watcher):
             return self.blocks[layer].steps(block_input)
 
@@ -215,7 +246,7 @@ class Backbone:
             raise ModelError("the model is in training mode, at least in part; call .eval() on it before explaining")
 
     def _find_head(self, x: Tensor) -> Head:
-        watcher = Pass(self.taps, self.blocks, self.twins, read=False, probe=True)
+        watcher = self._pass(read=False, probe=True)
         linears = [path for path, module in self.model.named_modules() if isinstance(module, nn.Linear) and path]
         watcher.watch = frozenset(linears)
         with torch.inference_mode(False), torch.no_grad(), running(watcher):
@@ -292,8 +323,14 @@ def instrument(
         raise ModelError(f"a network is a torch.nn.Module, not {type(model).__name__}")
     if isinstance(model, torch.jit.ScriptModule):
         raise ModelError("a traced or scripted model cannot be watched: its modules run no hooks; give the original")
+    for path, module in model.named_modules():
+        kind = "traced or scripted" if isinstance(module, torch.jit.ScriptModule) else "compiled"
+        if path and (kind != "compiled" or (hasattr(module, "_orig_mod") and path != "_orig_mod")):
+            raise ModelError(
+                f"{path} is {kind}, so what happens in it cannot be watched; give the original module there"
+            )
     # A compiled model's hooks never fire; the module that it wraps is the same network.
-    return Backbone(getattr(model, "_orig_mod", model), preprocess, classes, means)
+    return Backbone(getattr(model, "_orig_mod", model), preprocess, classes, means, searched=False)
 
 
 @torch.inference_mode(False)

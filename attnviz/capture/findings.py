@@ -13,6 +13,7 @@ from torch import Tensor
 from attnviz.capture.passes import Pass
 from attnviz.capture.values import raw
 from attnviz.mechanisms import Kind
+from attnviz.readers.found import Found
 
 if TYPE_CHECKING:
     from attnviz.capture.backbone import Backbone
@@ -63,6 +64,10 @@ def examine(backbone: "Backbone", watcher: Pass) -> tuple[Finding, ...]:
     """A finding for each block that ran in a pass, which kept the blocks' inputs and outputs."""
     found = []
     for layer, block in backbone.blocks.items():
+        if isinstance(block, Found):
+            kinds = tuple(part.kind for part in block.parts)
+            found.append(Finding(layer, block.label, kinds, block.error <= CLOSE, block.error))
+            continue
         errors = [_error(backbone, watcher, layer, call) for path, call in watcher.flows if path == layer]
         if errors:
             error = max(errors)

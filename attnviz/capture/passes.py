@@ -2,42 +2,25 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from attnviz.capture.edits import Change
+from attnviz.capture.inline import Inline
 from attnviz.capture.taps import Taps, beside, current
-from attnviz.capture.values import AffinityMap, canonical
+from attnviz.capture.values import AffinityMap, Flow, Reading, canonical
 from attnviz.errors import EditError, OptionError
 from attnviz.mechanisms import Kind, Mechanism, Part
 from attnviz.mechanisms.non_local import Affinity
 from attnviz.readers import Twin
+from attnviz.readers.found import Found
 
 Shaped = Callable[[Tensor], Tensor]
-
-
-@dataclass
-class Reading:
-    """One part's value in one call of its block, batch in front (canonical shapes)."""
-
-    layer: str
-    part: Part
-    call: int
-    value: Tensor | tuple[Tensor, ...] | AffinityMap
-
-
-@dataclass
-class Flow:
-    """A block's input and output in one call: their mean |x| over channels, and, if kept, themselves."""
-
-    before: Tensor
-    after: Tensor | None = None
-    input: Tensor | None = None
-    output: Tensor | None = None
 
 
 @dataclass
@@ -54,7 +37,7 @@ class Pass:
     """What one forward pass sees and does. Use with ``running``.
 
     Args:
-        taps, blocks, twins: of the model.
+        taps, blocks, twins: of the model; ``scopes``: its modules in whose forward a gate is called.
         changes: edits by submodule path (``edits.plan``).
         cut: where Grad-CAM starts; ``watch``: layers whose last output is kept as it is.
         keep: blocks whose input and output are kept.
@@ -65,6 +48,7 @@ class Pass:
     taps: Taps
     blocks: Mapping[str, Mechanism]
     twins: Mapping[str, Twin]
+    scopes: frozenset[str] = frozenset()
     changes: Mapping[str, list[Change]] = field(default_factory=dict)
     cut: Cut | None = None
     watch: frozenset[str] = frozenset()
@@ -83,17 +67,33 @@ class Pass:
         self._strips: dict[tuple[str, str | None], list[Tensor]] = {}
         self._edited = {path.partition(":")[0] for path in self.changes if ":" in path}
         # Other people's blocks that are computed again beside themselves: to read what no submodule gives, or to edit.
-        self._shadowed = self._edited | {layer for layer, twin in self.twins.items() if self.read and twin.inline}
+        self._shadowed = (self._edited & set(self.twins)) | {
+            layer for layer, twin in self.twins.items() if self.read and twin.inline
+        }
         self._inputs: dict[str, Tensor] = {}
+        self._found = {layer: block for layer, block in self.blocks.items() if isinstance(block, Found)}
+        self._clock = count()
+        self._inline: Inline | None = None
+        if self._found and (self.read or self._edited & set(self._found)):
+            keep = bool(self.keep & set(self._found))
+            self._inline = Inline(self._found, self.changes, self._count, self._clock, keep=keep)
         self._points = self._reading() if self.read else {}
         # Most modules mean nothing to a pass: their taps end at one look-up.
         self._wanted = {*self.changes, *self._points, *self.watch, *self._shadowed}
         if self.read:
             self._wanted.update(self.blocks)
+        if self._inline is not None:
+            self._wanted.update(self.scopes, self.blocks)
         if self.cut is not None:
             self._wanted.add(self.cut.layer)
 
+    def on_enter(self, path: str, args: tuple[Any, ...]) -> None:
+        if self._inline is not None:
+            self._inline.watch.enter(path, args, known=False)
+
     def on_input(self, path: str, args: tuple[Any, ...]) -> None:
+        if self._inline is not None:
+            self._inline.watch.enter(path, args, known=True)
         x = args[0]
         if path in self._shadowed:
             # A copy: the block may work in place. With its gradient where the twin takes the block's place.
@@ -115,8 +115,10 @@ class Pass:
                 output = replacement = change.function(output)
         if path in self._points:
             self._read(path, args, output, edited=replacement is not None)
-        if self.read and path in self.blocks:
+        if self.read and path in self.blocks and path not in self._found:
             self._leave(path, output)
+        if self._inline is not None:
+            self._inline.watch.leave(path)
         if self.cut is not None and path == self.cut.layer and self.cut.call in (-1, call):
             output = replacement = self._cut(output)
         if path in self.watch:
@@ -125,6 +127,20 @@ class Pass:
         if self.probe and isinstance(output, Tensor) and output.dim() == 4 and output.shape[2] * output.shape[3] > 1:
             self.maps.append((path, output.detach().clone()))
         return replacement
+
+    def watching(self) -> AbstractContextManager[Any]:
+        """What sees functions that are called, where attention was found among them."""
+        return self._inline.watch if self._inline is not None else nullcontext()
+
+    def _count(self, path: str) -> None:
+        self._calls[path] += 1
+
+    def finish(self) -> None:
+        """What was found without a module of its own is read once the pass is over."""
+        if self._inline is not None and self.read:
+            self.flows.update(self._inline.flows())
+            self.readings += self._inline.readings()
+            self.readings.sort(key=lambda reading: reading.time)
 
     def check_edits(self) -> None:
         """Raises EditError where an edit met no run of its block, or one that it is not made for."""
@@ -153,6 +169,8 @@ class Pass:
         """Where each part is read: at our own points, at another's submodules, or beside it in its twin."""
         points: dict[str, list[tuple[str, Part, Shaped | None]]] = {}
         for layer, block in self.blocks.items():
+            if layer in self._found:
+                continue
             twin = self.twins.get(layer)
             for part in block.parts:
                 for point in part.points:
@@ -173,14 +191,14 @@ class Pass:
             if part.kind is Kind.AFFINITY:
                 flow = self.flows[layer, call]
                 reading = _affinity(self.blocks[layer], part, flow, args, value.clone() if edited else None)
-                self.readings.append(Reading(layer, part, call, reading))
+                self.readings.append(Reading(layer, part, call, reading, next(self._clock)))
             elif len(part.points) == 1:
-                self.readings.append(Reading(layer, part, call, value.clone()))
+                self.readings.append(Reading(layer, part, call, value.clone(), next(self._clock)))
             else:
                 strips = self._strips.setdefault((layer, part.name), [])
                 strips.append(value.clone())
                 if len(strips) == len(part.points):
-                    self.readings.append(Reading(layer, part, call, tuple(strips)))
+                    self.readings.append(Reading(layer, part, call, tuple(strips), next(self._clock)))
                     strips.clear()
 
     def _leave(self, path: str, output: Tensor) -> None:
@@ -205,7 +223,8 @@ def running(watcher: Pass) -> Iterator[Pass]:
     """The pass under way in this thread, for as long as the context lasts."""
     token = current.set(watcher)
     try:
-        yield watcher
+        with watcher.watching():
+            yield watcher
     finally:
         current.reset(token)
 

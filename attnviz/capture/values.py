@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from attnviz.errors import OptionError, ShapeError
-from attnviz.mechanisms import Kind
+from attnviz.mechanisms import Kind, Part
 from attnviz.mechanisms.non_local import Affinity as Pairing
 
 MATRIX_LIMIT = 64 * 2**20  # values: 256 MB in float32
@@ -89,6 +89,27 @@ class AffinityMap:
 
 
 Value = Tensor | Coordinate | AffinityMap
+
+
+@dataclass
+class Reading:
+    """One part's value in one call of its block, batch in front (canonical shapes)."""
+
+    layer: str
+    part: Part
+    call: int
+    value: Tensor | tuple[Tensor, ...] | AffinityMap
+    time: int  # rises with what the network computes
+
+
+@dataclass
+class Flow:
+    """A block's input and output in one call: their mean |x| over channels, and, if kept, themselves."""
+
+    before: Tensor
+    after: Tensor | None = None
+    input: Tensor | None = None
+    output: Tensor | None = None
 
 
 def canonical(kind: Kind, raw: Tensor) -> Tensor:

@@ -1,0 +1,218 @@
+"""Attention that no reader knows: found by its values, in networks written as blogs write them."""
+
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import attnviz
+from attnviz.capture import Backbone
+from attnviz.errors import EditError, ModelError
+from attnviz.mechanisms import SE, Kind
+from tests.unit.readers.blogs import First, Positions, Second, Squeezed
+from tests.unit.readers.modules import features, lively
+
+
+def picture() -> Tensor:
+    return 2 * features(3, 16)
+
+
+def spy(model: nn.Module, x: Tensor, name: str) -> list[Tensor]:
+    """The results of a function that a model calls, by replacing it."""
+    seen: list[Tensor] = []
+    holder: Any = F if name in ("softmax", "scaled_dot_product_attention") else torch
+    real = getattr(holder, name)
+
+    def noted(*args: Any, **kwargs: Any) -> Tensor:
+        seen.append(real(*args, **kwargs))
+        return seen[-1]
+
+    setattr(holder, name, noted)
+    try:
+        with torch.no_grad():
+            model(x.clone())
+    finally:
+        setattr(holder, name, real)
+    return seen
+
+
+def values(backbone: Backbone, x: Tensor) -> dict[tuple[str, str | None, int], Any]:
+    return {(r.layer, r.part, r.call): r.values for r in attnviz.explain(backbone, x).attention}
+
+
+def test_the_first_network() -> None:
+    model, x = lively(First()), picture()
+    backbone = attnviz.instrument(lively(First()))
+    assert str(backbone.findings(x)) == "4 blocks read and verified, 0 read but not verified, 0 skipped"
+    found = values(backbone, x)
+    swish, squeezed, channel = spy(model, x, "sigmoid")[:3]
+    assert swish.shape == (1, 16, 16, 16)  # the activation is no attention
+    torch.testing.assert_close(found["block", None, 0], squeezed[0])
+    torch.testing.assert_close(found["ca", None, 0], channel[0, :, 0, 0])
+    affinity, _classifier = spy(model, x, "softmax")
+    torch.testing.assert_close(found["attend", None, 0].matrix(), affinity[0], rtol=1e-4, atol=1e-6)
+    assert {(layer, call) for layer, _, call in found} == {("block", 0), ("ca", 0), ("sa", 0), ("sa", 1), ("attend", 0)}
+    out = []
+    model.sa.conv1.register_forward_hook(lambda m, i, o: out.append(o.sigmoid()[0, 0].detach()))
+    with torch.no_grad():
+        model(x.clone())
+    torch.testing.assert_close(found["sa", None, 0], out[0])
+    torch.testing.assert_close(found["sa", None, 1], out[1])
+
+
+def test_the_second_network() -> None:
+    model, x = lively(Second()), picture()
+    backbone = attnviz.instrument(lively(Second()))
+    assert str(backbone.findings(x)) == "1 block read and verified, 0 read but not verified, 0 skipped"
+    found = {part: value for (_, part, _), value in values(backbone, x).items()}
+    h, w, mask = spy(model, x, "sigmoid")
+    torch.testing.assert_close(found["coordinate"].h, h[0, :, :, 0])
+    torch.testing.assert_close(found["coordinate"].w, w[0, :, 0])
+    torch.testing.assert_close(found["spatial"], mask[0, 0])
+    [share] = spy(model, x, "softmax")[:1] or [None]
+    del share
+    assert found["branch"].shape == (2, 16)
+    torch.testing.assert_close(found["branch"].sum(0), torch.ones(16))
+    torch.testing.assert_close(found["context"].sum(), torch.tensor(1.0))
+    q: list[Tensor] = []
+    model.qkv.register_forward_hook(lambda m, i, o: q.append(o.detach()))
+    with torch.no_grad():
+        model(x.clone())
+    q_, k, _ = q[0].view(1, 3, 2, 8, -1).transpose(3, 4).unbind(1)
+    expected = (q_ @ k.transpose(2, 3) * 8**-0.5).softmax(-1)[0]
+    for head in (0, 1):
+        torch.testing.assert_close(found[f"affinity head {head}"].matrix(), expected[head], rtol=1e-4, atol=1e-6)
+
+
+def test_edits_act_where_the_gate_is_called() -> None:
+    x = picture()
+    backbone = attnviz.instrument(lively(First()))
+    plain = lively(First())
+
+    def run(edit: attnviz.Edit) -> Tensor:
+        return attnviz.explain(backbone, x, edits=edit).output
+
+    class Open(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.ones(1, 1, 1, 1)
+
+    model = lively(First())
+    model.ca = Open()
+    with torch.no_grad():
+        torch.testing.assert_close(run(attnviz.Edit("ca", "off")), model(x.clone()), rtol=1e-4, atol=1e-4)
+    plain.sa.conv1.register_forward_hook(
+        lambda m, i, o: torch.full_like(o, 50.0) if m.__dict__.setdefault("n", 0) else None
+    )
+    plain.sa.conv1.register_forward_hook(lambda m, i, o: m.__dict__.__setitem__("n", m.__dict__.get("n", 0) + 1))
+    with torch.no_grad():
+        torch.testing.assert_close(run(attnviz.Edit("sa", "off", call=1)), plain(x.clone()), rtol=1e-4, atol=1e-4)
+    model = lively(First())
+    model.block.fc2.register_forward_hook(lambda m, i, o: torch.full_like(o, 50.0))
+    with torch.no_grad():
+        torch.testing.assert_close(run(attnviz.Edit("block", "off")), model(x.clone()), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("how", ["uniform", "shuffled"])
+@pytest.mark.parametrize("part", ["coordinate", "branch", "context", "spatial", "affinity head 1"])
+def test_every_part_can_be_changed(part: str, how: str) -> None:
+    backbone, x = attnviz.instrument(lively(Second())), picture()
+    before = values(backbone, x)
+    edit = attnviz.Edit("(network)", how, part=part)
+    after = {(r.layer, r.part, r.call): r.values for r in attnviz.explain(backbone, x, edits=edit).attention}
+    plain, edited = (each["(network)", part, 0] for each in (before, after))
+    if part == "coordinate":
+        plain, edited = plain.h, edited.h
+    elif "affinity" in part:
+        plain, edited = plain.matrix(), edited.matrix()
+    flat = edited.flatten()
+    if how == "shuffled":
+        torch.testing.assert_close(flat.sort().values, plain.flatten().sort().values)
+        assert not torch.equal(edited, plain)
+    elif part == "branch":
+        torch.testing.assert_close(edited, torch.full_like(edited, 0.5))
+    else:
+        assert float(edited.std(-1).max()) < 1e-6
+
+
+def test_frozen_at_its_own_values_changes_nothing() -> None:
+    backbone, x = attnviz.instrument(lively(First())), picture()
+    backbone.means = attnviz.measure_means(backbone, [x])
+    plain = attnviz.explain(backbone, x, 2)
+    for layer in ("block", "ca", "attend"):
+        frozen = attnviz.explain(backbone, x, 2, edits=attnviz.Edit(layer, "frozen"))
+        torch.testing.assert_close(frozen.output, plain.output, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(frozen.cam.signed, plain.cam.signed, rtol=1e-3, atol=1e-4)
+
+
+def test_what_meets_nothing_that_can_be_checked_is_not_verified() -> None:
+    class Coarse(nn.Module):
+        """A mask at half the size, enlarged before it multiplies."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.mask, self.fc = nn.Conv2d(3, 1, 3, padding=1), nn.Linear(3, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            mask = torch.sigmoid(self.mask(F.avg_pool2d(x, 2)))
+            return self.fc((x * F.interpolate(mask, scale_factor=2)).mean((2, 3)))
+
+    findings = attnviz.instrument(lively(Coarse())).findings(picture())
+    assert str(findings) == "0 blocks read and verified, 0 read but not verified, 1 skipped"
+    assert findings.skipped == ("(network): a sigmoid of shape 1 x 8 x 8",)
+
+
+def test_readers_and_search_share_a_network() -> None:
+    class Both(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.se, self.b, self.fc = Squeezed(3, 16), SE(16), Positions(16), nn.Linear(16, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.fc(self.b(self.se(self.a(x))).mean((2, 3)))
+
+    backbone = attnviz.instrument(lively(Both()))
+    explanation = attnviz.explain(backbone, picture())
+    assert [(r.layer, r.mechanism, r.kind) for r in explanation.attention] == [
+        ("a", "Squeezed", Kind.CHANNEL),
+        ("se", "SE", Kind.CHANNEL),
+        ("b", "Positions", Kind.AFFINITY),
+    ]
+    assert str(backbone.findings(picture())) == "3 blocks read and verified, 0 read but not verified, 0 skipped"
+
+
+def test_closing_leaves_no_hook_behind() -> None:
+    model = lively(Second())
+    backbone = attnviz.instrument(model)
+    attnviz.explain(backbone, picture())
+    backbone.close()
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
+    from torch.nn.modules import module
+
+    assert not module._global_forward_hooks
+    assert not module._global_forward_pre_hooks
+
+
+def test_traced_and_scripted_models_are_refused_with_the_reason() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Sigmoid()).eval()
+    with pytest.raises(ModelError, match="traced or scripted"):
+        attnviz.instrument(torch.jit.trace(model, picture()))
+    holder = nn.Sequential(torch.jit.script(model), nn.Conv2d(4, 2, 1))
+    with pytest.raises(ModelError, match=r"0 is traced or scripted"):
+        attnviz.instrument(holder)
+
+
+def test_a_compiled_model_is_read_as_the_one_inside() -> None:
+    model = lively(First())
+    compiled = torch.compile(model, backend="eager")
+    found = attnviz.explain(attnviz.instrument(compiled), picture())
+    assert len(found.attention) == 5
+    with pytest.raises(ModelError, match=r"0 is compiled"):
+        attnviz.instrument(nn.Sequential(torch.compile(nn.Conv2d(3, 4, 1), backend="eager")))
+
+
+def test_an_edit_of_what_has_no_neutral_value_says_so() -> None:
+    backbone = attnviz.instrument(lively(First()))
+    with pytest.raises(EditError, match="no neutral value"):
+        attnviz.explain(backbone, picture(), edits=attnviz.Edit("attend", "off"))
