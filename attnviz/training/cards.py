@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from attnviz.backbones import VARIANTS, build
-from attnviz.backbones.card import ModelCard
+from attnviz.cards import ModelCard
 from attnviz.training import evaluation
 from attnviz.training.data import CLASSES, MEAN, STD, load_split
 from attnviz.training.loop import top1

@@ -2,20 +2,15 @@
 
 import threading
 
-from attnviz.backbones.card import ModelCard
 from attnviz.capture import Backbone
 from attnviz.errors import ModelError
-from attnviz.zoo.embedded import assets, embedded_cards, load_embedded
+from attnviz.stock import assets, catalogue
+from attnviz.zoo.embedded import load_embedded
 
 __all__ = ["assets", "catalogue", "load"]
 
 _loaded: dict[tuple[str, str], Backbone] = {}
 _lock = threading.Lock()
-
-
-def catalogue() -> list[ModelCard]:
-    """Every model that can be loaded, as its card."""
-    return embedded_cards()
 
 
 def load(id: str, device: str = "cpu") -> Backbone:  # noqa: A002

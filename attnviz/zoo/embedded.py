@@ -9,32 +9,12 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from attnviz.backbones import VARIANTS, build
-from attnviz.backbones.card import ModelCard
+from attnviz.backbones import build
 from attnviz.capture import Backbone, Means
+from attnviz.cards import ModelCard
 from attnviz.errors import ModelError
 from attnviz.images import Picture, load_picture, squash
-
-
-def assets() -> Path:
-    """The folder of weights, cards and examples."""
-    return shipped("assets")
-
-
-def shipped(name: str) -> Path:
-    """A folder that comes with the package: inside it where it is installed, beside it in a clone."""
-    package = Path(__file__).resolve().parent.parent
-    for folder in (package / name, package.parent / name):
-        if folder.is_dir():
-            return folder
-    raise ModelError(f"attnviz's {name} are missing: install the package again, or clone the whole repository")
-
-
-def embedded_cards(folder: Path | None = None) -> list[ModelCard]:
-    """The family's cards, in its order; a card is written last, so where it is there all is."""
-    folder = folder or assets() / "weights"
-    paths = [folder / f"{model_id}.json" for model_id in VARIANTS]
-    return [ModelCard.read(path) for path in paths if path.exists()]
+from attnviz.stock.embedded import assets
 
 
 @torch.inference_mode(False)

@@ -366,7 +366,7 @@ def test_a_network_is_let_go(closed: bool) -> None:
 
 def test_a_loaded_network_is_let_go_with_its_place_in_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(zoo, "_loaded", {})
-    model_id = attnviz.catalogue()[0].id
+    model_id = attnviz.catalogue("embedded")[0].id
     attnviz.explain(attnviz.load(model_id), picture(0, (48, 48)))
     kept = weakref.ref(attnviz.load(model_id).model)
     gc.collect()

@@ -136,7 +136,7 @@ def test_the_first_use_by_many(model_id: str, layer: str | None) -> None:
 
 def test_loading_at_once_gives_one_object(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(zoo, "_loaded", {})
-    ids = [card.id for card in attnviz.catalogue()][:2]
+    ids = [card.id for card in attnviz.catalogue("embedded")][:2]
     found: dict[int, Backbone] = {}
 
     def work(i: int) -> None:
