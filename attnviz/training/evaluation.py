@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 from attnviz.capture import Backbone, Edit, Means, batch_values, measure_means
@@ -49,13 +48,6 @@ def right(logits: Tensor, labels: Tensor) -> int:
 def share(hits: int, count: int) -> dict[str, Any]:
     """A count, the share it is, and that one's interval, as cards hold them."""
     return {"count": hits, "of": count, "share": hits / count, "interval": list(wilson(hits, count))}
-
-
-def macs(backbone: Backbone, size: int) -> int:
-    """Multiply-accumulates of one picture: convolutions and every matrix product, functional ones too."""
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        backbone.model(torch.zeros(1, 3, size, size))
-    return int(counter.get_total_flops()) // 2
 
 
 def means(backbone: Backbone, split: Split, size: int) -> Means | None:

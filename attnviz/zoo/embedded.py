@@ -27,11 +27,16 @@ def load_embedded(card: ModelCard, device: str, folder: Path | None = None) -> B
         raise ModelError(f"the weights of {card.id} are missing: install attnviz again, or clone the whole repository")
     state = load_file(_weights(folder, card.id))
     _fill(model, card.id, state)
+    placed(model, card.id, device)
+    return Backbone(model, preprocessing(card), card.classes, load_means(folder, card.id), card)
+
+
+def placed(model: torch.nn.Module, model_id: str, device: str) -> None:
+    """Put a network on its device. Raises ModelError for one that is not there, or is full."""
     try:
         model.to(device)
     except (RuntimeError, AssertionError) as error:
-        raise ModelError(f"{card.id} cannot go to device {device!r}: {str(error).splitlines()[0]}") from None
-    return Backbone(model, preprocessing(card), card.classes, load_means(folder, card.id), card)
+        raise ModelError(f"{model_id} cannot go to device {device!r}: {str(error).splitlines()[0]}") from None
 
 
 def preprocessing(card: ModelCard) -> Any:

@@ -21,7 +21,7 @@ from attnviz.zoo import assets
 from attnviz.zoo.embedded import load_embedded
 
 ROOT = Path(__file__).resolve().parents[3]
-KEPT = {".py", ".js", ".css"}
+KEPT = {".py", ".js", ".css", ".json"}
 IDS = [card.id for card in attnviz.catalogue("embedded")]
 
 
@@ -145,7 +145,7 @@ def test_an_installed_wheel_carries_the_assets(tmp_path: Path) -> None:
     assert found.stdout.startswith(str(target))
     assert IDS[0] in found.stdout
     assert found.stdout.split()[-1] == "9"
-    for folder in ("ui", "scenes", "render", "training"):
+    for folder in ("ui", "scenes", "stock", "render", "training"):
         here = {path.relative_to(ROOT) for path in (ROOT / "attnviz" / folder).rglob("*.*") if path.suffix in KEPT}
         assert here
         assert all((target / path).is_file() for path in here)
