@@ -1,17 +1,22 @@
-"""``attnviz``: what there is to load, and getting it beforehand. Neither command imports torch."""
+"""``attnviz``: what there is to load, and getting it beforehand; for listed networks without importing torch."""
 
 import json
+import time
+from contextlib import ExitStack
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from attnviz.cards import ModelCard
 from attnviz.errors import AttnvizError
-from attnviz.stock import catalogue
+from attnviz.stock import FAMILY, Entry, catalogue, entries, unknown
+from attnviz.stock.downloads import Download, download
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
+AT_ONCE = 4  # downloads at the same time: more would only share the same line
+TICK = 0.1  # seconds between two looks at them
 COLUMNS = ("id", "mechanism", "source", "params", "size", "top-1", "availability")
 
 
@@ -45,6 +50,85 @@ def _row(card: ModelCard) -> tuple[str, ...]:
         f"{card.top1:.2%}" + (" of ten classes" if len(card.classes) == 10 else ""),
         card.availability,
     )
+
+
+@app.command()
+def fetch(
+    ids: Annotated[list[str], typer.Argument(help="as `attnviz models` lists them, or timm:NAME")],
+) -> None:
+    """Fetch weights beforehand, for where there is no connection. Stopped and started again, it goes on."""
+    failed = 0
+    wanted: list[Entry] = []
+    for model_id in dict.fromkeys(ids):
+        if model_id in FAMILY:
+            typer.echo(f"{model_id} comes with attnviz")
+            continue
+        try:
+            wanted.append(_entry(model_id))
+        except AttnvizError as error:
+            typer.echo(str(error), err=True)
+            failed += 1
+    try:
+        failed += _fetch_all(wanted)
+    except KeyboardInterrupt:
+        typer.echo("stopped; what came is kept, and the same command goes on from there", err=True)
+        raise typer.Exit(130) from None
+    raise typer.Exit(1 if failed else 0)
+
+
+def _entry(model_id: str) -> Entry:
+    """Of a listed network at once; another of timm's is looked up in timm, which takes seconds."""
+    entry = entries().get(model_id)
+    if entry is None and model_id.startswith("timm:"):
+        from attnviz.zoo import find
+
+        entry = find(model_id)
+    if entry is None:
+        raise unknown(model_id)
+    return entry
+
+
+def _fetch_all(wanted: list[Entry]) -> int:
+    """Fetch all, a few at a time, each with its bar; how many failed."""
+    waiting, running, failed = list(wanted), dict[str, tuple[Download, Any]](), 0
+    with ExitStack() as leaving:
+        while waiting or running:
+            while waiting and len(running) < AT_ONCE:
+                entry = waiting.pop(0)
+                started = download(entry)
+                leaving.callback(started.cancel)
+                running[entry.card.id] = started, leaving.enter_context(_bar(entry))
+            time.sleep(TICK)
+            for model_id, (one, bar) in list(running.items()):
+                if one.total is not None:
+                    bar.total = one.total
+                bar.update(one.done - bar.n)
+                if one.finished:
+                    del running[model_id]
+                    bar.close()
+                    failed += _told(model_id, one)
+    return failed
+
+
+def _bar(entry: Entry) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(desc=entry.card.id, total=entry.card.size_bytes, unit="B", unit_scale=True, leave=False, disable=None)
+
+
+def _told(model_id: str, one: Download) -> int:
+    """Say what came of a download; 1 where it failed."""
+    from tqdm import tqdm
+
+    try:
+        path = one.result()
+    except AttnvizError as error:
+        with tqdm.external_write_mode():
+            typer.echo(str(error), err=True)
+        return 1
+    with tqdm.external_write_mode():
+        typer.echo(f"{model_id} is at hand, {path.stat().st_size / 1e6:.1f} MB")
+    return 0
 
 
 def main() -> None:

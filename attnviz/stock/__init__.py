@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from attnviz.cards import ModelCard
-from attnviz.errors import OptionError
+from attnviz.errors import ModelError, OptionError
 from attnviz.stock.embedded import FAMILY, assets, embedded_cards, shipped
 from attnviz.stock.entries import Entry, entries
 from attnviz.stock.reach import Availability, availability
@@ -18,6 +18,7 @@ __all__ = [
     "embedded_cards",
     "entries",
     "shipped",
+    "unknown",
 ]
 
 
@@ -43,3 +44,11 @@ def catalogue(*only: str) -> list[ModelCard]:
         found = availability(entries().values(), ask=ask)
         cards += [replace(entries()[name].card, availability=state) for name, state in found.items()]
     return [card for card in cards if card.availability in wanted]
+
+
+def unknown(model_id: str) -> ModelError:
+    """What to say about an id that there is not."""
+    return ModelError(
+        f"no model {model_id!r} in the catalogue; there are {', '.join(FAMILY)}, those of `attnviz models`, "
+        "and timm:NAME for any other of timm's"
+    )

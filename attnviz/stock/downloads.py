@@ -101,8 +101,11 @@ class _Transfer:
     def _run(self) -> None:
         try:
             self._path = self._fetch()
-        except AttnvizError as error:
+        except CanceledError as error:
             self._error = error
+        except AttnvizError as error:
+            told = str(error)
+            self._error = ModelError(told if self._id in told else f"{self._id}: {told}")
         except Exception as error:
             self._error = ModelError(self._explained(error))
         finally:
@@ -116,6 +119,9 @@ class _Transfer:
             del _running[self.origin]
 
     def _fetch(self) -> Path:
+        found = at_hand(self.entry)
+        if found is not None:
+            return found
         if offline():
             raise ModelError(out_of_reach(self.entry, "HF_HUB_OFFLINE says to ask no server"))
         remote = self.origin.describe(PATIENCE)
@@ -177,7 +183,9 @@ _lock = threading.Lock()
 
 
 def download(entry: Entry) -> Download:
-    """Fetch an entry's weights, or join those who do already."""
+    """Fetch an entry's weights, or join those who do already. Raises ModelError where none are published."""
+    if not entry.origins:
+        raise ModelError(f"no weights of {entry.card.id} are published; random:{entry.card.id} has random ones")
     with _lock:
         transfer = _running.get(entry.origins[0])
         if transfer is None:

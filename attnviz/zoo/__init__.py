@@ -7,15 +7,15 @@ import torch
 
 from attnviz.capture import Backbone
 from attnviz.errors import ModelError
-from attnviz.stock import FAMILY, Entry, assets, catalogue, embedded_cards, entries
-from attnviz.stock.downloads import Download, at_hand, download
+from attnviz.stock import FAMILY, Entry, assets, catalogue, embedded_cards, entries, unknown
+from attnviz.stock.downloads import at_hand, download
 from attnviz.stock.files import Progress
 from attnviz.zoo.control import load_random
 from attnviz.zoo.embedded import load_embedded
 from attnviz.zoo.libraries import described, load_entry
 from attnviz.zoo.memory import Memory
 
-__all__ = ["assets", "catalogue", "fetch", "find", "load"]
+__all__ = ["assets", "catalogue", "find", "load"]
 
 RANDOM = "random:"
 _loaded = Memory()
@@ -53,18 +53,8 @@ def find(id: str) -> Entry | None:  # noqa: A002
         return None
     entry = entries().get(id) or described(id)
     if entry is None:
-        raise ModelError(
-            f"no model {id!r} in the catalogue; there are {', '.join(FAMILY)}, those of `attnviz models`, "
-            "and timm:NAME for any other of timm's"
-        )
+        raise unknown(id)
     return entry
-
-
-def fetch(entry: Entry) -> Download:
-    """Start to fetch a network's weights, or join those who do. Raises ModelError where none are published."""
-    if not entry.origins:
-        raise ModelError(f"no weights of {entry.card.id} are published; random:{entry.card.id} has random ones")
-    return download(entry)
 
 
 def _maker(model_id: str, device: str, progress: Progress | None) -> Callable[[], Backbone]:
@@ -80,5 +70,5 @@ def _maker(model_id: str, device: str, progress: Progress | None) -> Callable[[]
         if card is None:
             raise ModelError(f"the card of {plain} is missing: install attnviz again, or clone the whole repository")
         return partial(load_embedded if plain == model_id else load_random, card, device)
-    path = (at_hand(entry) or fetch(entry).result(progress)) if plain == model_id else None
+    path = (at_hand(entry) or download(entry).result(progress)) if plain == model_id else None
     return partial(load_entry, entry, path, device)

@@ -174,10 +174,12 @@ def described(model_id: str) -> Entry | None:
 
     Where timm publishes no weights of it, the entry has no origins.
     """
+    library, _, name = model_id.partition(":")
+    if library != "timm":
+        return None
     import timm
 
-    library, _, name = model_id.partition(":")
-    if library != "timm" or not timm.is_model(name):
+    if not timm.is_model(name):
         return None
     try:
         with torch.device("meta"):
