@@ -29,7 +29,10 @@ def attnviz() -> None:
 def models(
     as_json: Annotated[bool, typer.Option("--json", help="everything that is known of each, for programs")] = False,
 ) -> None:
-    """List every network, and whether it is at hand. Networks marked * need more than two CPU cores' patience."""
+    """List every network, and whether it is at hand; for two CPU cores those marked * are slow.
+
+    Out of reach is what no server said to have within 0.7 seconds: fetch waits longer.
+    """
     cards = catalogue()
     if as_json:
         typer.echo(json.dumps([asdict(card) | {"light": card.light} for card in cards], indent=1, ensure_ascii=False))

@@ -164,14 +164,15 @@ class _Transfer:
         answer = getattr(error, "response", None)
         if answer is not None:
             return out_of_reach(self.entry, f"{host} answers {answer.status_code}")
-        if isinstance(error, CutError):
-            kept = "; what came is kept, and the next attempt goes on from there" if self.done else ""
-            return out_of_reach(self.entry, f"the connection to {host} was cut{kept}" if self.done else _silent(host))
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             return f"the disk is full: make room, or set HF_HOME and TORCH_HOME to folders on another, for {self._id}"
         if isinstance(error, OSError) and error.filename is not None:
             return f"the weights of {self._id} cannot be written: {error.strerror}"
-        return out_of_reach(self.entry, _silent(host))
+        reason = next(iter(str(error).splitlines()), type(error).__name__)[:100]
+        if isinstance(error, CutError) and self.done:
+            kept = "what came is kept, and the next attempt goes on from there"
+            return out_of_reach(self.entry, f"the connection to {host} was cut ({reason}); {kept}")
+        return out_of_reach(self.entry, f"{host} does not answer ({reason})")
 
     @property
     def _id(self) -> str:
@@ -206,7 +207,3 @@ def out_of_reach(entry: Entry, why: str) -> str:
         f"{entry.card.id} is out of reach: {why}. Connect, {entry.origins[0].advice}, "
         f"or run `attnviz fetch {entry.card.id}` beforehand"
     )
-
-
-def _silent(host: str) -> str:
-    return f"{host} does not answer"

@@ -70,10 +70,8 @@ def build(entry: Entry) -> nn.Module:
         from torchvision import models
 
         return models.get_model(entry.name, weights=None)
-    try:
-        from pytorchcv.model_provider import get_model
-    except ImportError:
-        raise ModelError(f"{entry.card.id} needs the package pytorchcv: pip install pytorchcv") from None
+    from pytorchcv.model_provider import get_model
+
     return get_model(entry.name)
 
 

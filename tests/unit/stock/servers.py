@@ -25,7 +25,8 @@ class Mood:
     Attributes:
         cuts: after how many bytes of each of the next answers the connection is cut.
         status: what is answered to everything, where set.
-        ranges: whether a Range is honored.
+        ranges: what is done with a Range: "honored", "ignored", or "misread" (answered from the first byte on).
+        unsized: whether an answer's end is told by the connection's alone.
         spoiled: whether other bytes are sent than were published.
         go: cleared, the server takes requests and says nothing.
         trickle: bytes a piece; a piece is sent when `more` is released once.
@@ -33,7 +34,8 @@ class Mood:
 
     cuts: list[int] = field(default_factory=list)
     status: int | None = None
-    ranges: bool = True
+    ranges: str = "honored"
+    unsized: bool = False
     spoiled: bool = False
     go: threading.Event = field(default_factory=threading.Event)
     trickle: int | None = None
@@ -115,13 +117,20 @@ class Handler(BaseHTTPRequestHandler):
         if mood.spoiled:
             content = bytes(255 - byte for byte in content)
         asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        start = int(asked[1]) if asked and mood.ranges else 0
+        start = int(asked[1]) if asked and mood.ranges == "honored" else 0
+        partial = bool(start or (asked and mood.ranges == "misread"))
         if start >= len(content):
             self._say(416, {"Content-Range": f"bytes */{len(content)}"})
             return
-        ranged = {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"} if start else {}
-        self.send_response(206 if start else 200)
-        for name, value in {"Content-Length": str(len(content) - start), "ETag": '"it"', **ranged}.items():
+        headers = {"ETag": '"it"'}
+        if partial:
+            headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+        if mood.unsized:
+            self.close_connection = True
+        else:
+            headers["Content-Length"] = str(len(content) - start)
+        self.send_response(206 if partial else 200)
+        for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
         if body:
