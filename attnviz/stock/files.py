@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 WAIT = 10.0  # seconds without a byte after which a connection counts as cut
 PAUSE = 0.5  # seconds before it is tried again
 TRIES = 3  # attempts in a row that bring no byte
-BLOCK = 1 << 20
 BUSY = (408, 429, 500, 502, 503, 504)  # answers of a server that may do better in a moment
 
 Progress = Callable[[int, int | None], None]
@@ -25,6 +24,14 @@ Progress = Callable[[int, int | None], None]
 
 class CutError(Exception):
     """A connection that ended before the file did, or never came about."""
+
+
+class RefusedError(Exception):
+    """An answer that is no file, and will be the same next time."""
+
+    def __init__(self, response: Any) -> None:
+        super().__init__(response.status_code)
+        self.response = response
 
 
 def receive(remote: "Remote", stop: threading.Event, progress: Progress) -> None:
@@ -37,15 +44,16 @@ def receive(remote: "Remote", stop: threading.Event, progress: Progress) -> None
 
     Raises:
         CutError: where the server stays away, or goes away again and again; what came is kept.
+        RefusedError: for an answer that is no file.
         CanceledError: by ``stop``.
-        ModelError: for an answer that is no file, a wrong hash (what came is thrown away), or a full disk.
+        ModelError: for a wrong hash (what came is thrown away), or a full disk.
     """
     part, failed, size = remote.target.with_name(remote.target.name + ".part"), 0, remote.size
     while size is None or _length(part) != size:
         before = _length(part)
         try:
             size = _stream(remote, part, stop, progress)
-        except (AttnvizError, OSError):
+        except (AttnvizError, OSError, RefusedError):
             raise
         except Exception as error:  # the client's own, of whichever version
             failed = 0 if _length(part) > before else failed + 1
@@ -80,7 +88,7 @@ def _stream(remote: "Remote", part: Path, stop: threading.Event, progress: Progr
         if answer.status_code in BUSY:
             raise CutError(f"{host} answers {answer.status_code}")
         if answer.status_code >= 400:
-            raise ModelError(f"{host} does not give {remote.target.name} away: it answers {answer.status_code}")
+            raise RefusedError(answer)
         start = have if _resumes(answer, have) else 0
         total = _total(answer, start) or remote.size
         _make_room(part.parent, (total or 0) - start)

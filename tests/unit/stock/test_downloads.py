@@ -194,7 +194,7 @@ def test_an_archive_of_something_else(site: Site, tmp_path: Path) -> None:
 @pytest.mark.parametrize("status", [403, 404])
 def test_a_server_that_does_not_have_it(site: Site, case: Case, status: int) -> None:
     site.mood.status = status
-    with pytest.raises(ModelError, match=rf"127\.0\.0\.1:\d+ .*answers {status}") as caught:
+    with pytest.raises(ModelError, match=rf"out of reach: 127\.0\.0\.1:\d+ answers {status}\. Connect, ") as caught:
         download(case.entry).result()
     assert "\n" not in str(caught.value)
     assert at_hand(case.entry) is None
