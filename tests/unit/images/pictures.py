@@ -97,4 +97,4 @@ def refusal(source: Any, **options: Any) -> str:
 
 def photo() -> Image.Image:
     """A real photo: one that the installed Gradio brings."""
-    return load_picture(Path(str(files("gradio"))) / "media_assets" / "images" / "cheetah1.jpg")
+    return load_picture(Path(str(files("gradio"))) / "media_assets" / "images" / "tower.jpg")
