@@ -22,6 +22,7 @@ lint: $(VENV)/.dev
 benchmark: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.one_pass
 	$(BIN)/python -m benchmarks.page
+	$(BIN)/python -m benchmarks.models
 
 screenshots: $(VENV)/.dev
 	$(BIN)/python -m tests.browser.screenshots

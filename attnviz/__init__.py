@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from attnviz.attribution import Attribution, attribute
-    from attnviz.backbones.card import ModelCard
     from attnviz.capture import Backbone, Edit, Means, instrument, measure_means
+    from attnviz.cards import ModelCard
     from attnviz.errors import AttnvizError
     from attnviz.explanation import AttentionRecord, Cam, Explanation, explain
     from attnviz.images import Picture
-    from attnviz.zoo import catalogue, load
+    from attnviz.stock import catalogue
+    from attnviz.zoo import load
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "Attribution": "attnviz.attribution",
     "attribute": "attnviz.attribution",
-    "ModelCard": "attnviz.backbones.card",
+    "ModelCard": "attnviz.cards",
     "Backbone": "attnviz.capture",
     "Edit": "attnviz.capture",
     "Means": "attnviz.capture",
@@ -32,7 +33,7 @@ _HOMES = {
     "Explanation": "attnviz.explanation",
     "explain": "attnviz.explanation",
     "Picture": "attnviz.images",
-    "catalogue": "attnviz.zoo",
+    "catalogue": "attnviz.stock",
     "load": "attnviz.zoo",
 }
 

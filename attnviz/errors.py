@@ -23,3 +23,7 @@ class ModelError(AttnvizError, RuntimeError):
 
 class EditError(AttnvizError, ValueError):
     """An edit that makes no sense for its attention: the line says which edits do."""
+
+
+class CanceledError(AttnvizError):
+    """Work that nobody wanted any more."""

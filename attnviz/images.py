@@ -49,11 +49,49 @@ def squash(image: Image.Image, size: int) -> Picture:
 
     `image` is RGB, as `load_picture` gives it. Raises PictureError for any other mode, OptionError for a size under 1.
     """
+    return crop(image, size, size, keep_aspect=False)
+
+
+def crop(
+    image: Image.Image,
+    size: int,
+    side: int,
+    *,
+    keep_aspect: bool = True,
+    resample: Image.Resampling = Image.Resampling.BICUBIC,
+) -> Picture:
+    """The middle of a picture, size x size pixels of what it becomes when its shorter side is resized to `side`.
+
+    The pixels are those of torchvision's ``Resize(side)`` and ``CenterCrop(size)``.
+
+    Args:
+        image: RGB, as `load_picture` gives it.
+        size: pixels on each side of what the network sees.
+        side: pixels on the shorter side before the crop, at least `size`.
+        keep_aspect: False resizes both sides to `side`, whatever the aspect ratio.
+        resample: the filter, antialiased.
+
+    Raises:
+        PictureError: for a mode other than RGB.
+        OptionError: for a size under 1, or a side under the size.
+    """
     if image.mode != "RGB":
-        raise PictureError(f"the picture's mode is {image.mode}; squash takes RGB, as load_picture gives it")
+        raise PictureError(f"the picture's mode is {image.mode}; a network sees RGB, as load_picture gives it")
     if not isinstance(size, int) or size < 1:
         raise OptionError(f"size is {size!r}; it must be a whole number of pixels, at least 1")
-    return Picture(image, image.resize((size, size), Image.Resampling.BICUBIC), (0, 0, *image.size))
+    if not isinstance(side, int) or side < size:
+        raise OptionError(f"side is {side!r}; it must be a whole number of pixels, at least the size, {size}")
+    width, height = image.size
+    shorter = min(width, height)
+    wide, high = (side * width // shorter, side * height // shorter) if keep_aspect else (side, side)
+    left, top = round((wide - size) / 2), round((high - size) / 2)
+    right, bottom = left + size, top + size
+    box = (left * width / wide, top * height / high, right * width / wide, bottom * height / high)
+    if wide * high <= MAX_PIXELS:
+        seen = image.resize((wide, high), resample).crop((left, top, right, bottom))
+    else:  # so long that only what is seen can be computed; the same but for rounding
+        seen = image.resize((size, size), resample, box)
+    return Picture(image, seen, box)
 
 
 def load_picture(source: Source | None, *, max_pixels: int = MAX_PIXELS) -> Image.Image:

@@ -64,7 +64,7 @@ def main(moves: Annotated[int, typer.Option(help="pointer moves on each canvas")
             page.wait_for_selector(READY)
             print(f"from the request of the page to its first full picture: {time.perf_counter() - start:.2f} s\n")
             print(f"{'redraw under the pointer':26}{'median':>10}{'slowest':>10}   ({moves} moves)")
-            for card in attnviz.catalogue():
+            for card in attnviz.catalogue("embedded"):
                 choose_model(page, card.id)
                 for name, times in redraws(page, moves).items():
                     print(f"{card.id + ', ' + name:26}{statistics.median(times):7.1f} ms{max(times):7.1f} ms")

@@ -11,13 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attnviz.backbones.card import ModelCard
 from attnviz.capture.edits import Change, Edit, Means, mean_key, plan
 from attnviz.capture.findings import Findings, examine
 from attnviz.capture.passes import Cut, Pass, running
 from attnviz.capture.search import Search, search
 from attnviz.capture.taps import Taps
 from attnviz.capture.values import AffinityMap
+from attnviz.cards import ModelCard
 from attnviz.errors import ModelError, OptionError, PictureError, ShapeError
 from attnviz.images import Picture
 from attnviz.mechanisms import Mechanism

@@ -9,13 +9,13 @@ import typer
 
 from attnviz.backbones import VARIANTS
 from attnviz.errors import AttnvizError, ModelError
+from attnviz.stock import assets, embedded_cards
 from attnviz.training import data as training_data
 from attnviz.training.cards import INPUT_SIZE, blank, by_size, finish, measured, rewrite
 from attnviz.training.examples import choose
 from attnviz.training.loop import train as train_one
 from attnviz.training.recipe import Recipe
 from attnviz.training.report import draw_curves, markdown, table
-from attnviz.zoo.embedded import assets, embedded_cards
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
 

@@ -7,12 +7,13 @@ import torch
 from torch import nn
 
 from attnviz.backbones import VARIANTS, build
-from attnviz.backbones.card import ModelCard
+from attnviz.cards import ModelCard
 from attnviz.training import evaluation
 from attnviz.training.data import CLASSES, MEAN, STD, load_split
 from attnviz.training.loop import top1
 from attnviz.training.recipe import Recipe
 from attnviz.zoo.embedded import load_embedded, save_means, save_weights
+from attnviz.zoo.libraries import macs
 
 INPUT_SIZE = 208
 SIZES = (160, 176, 192, 208, 224)
@@ -68,8 +69,8 @@ def measured(card: ModelCard, data: Path, cache: Path, folder: Path | None = Non
     metrics = evaluation.measure(backbone, data, cache, card.input_size)
     top = metrics["top1"]
     interval = tuple(top["interval"])
-    macs = evaluation.macs(backbone, card.input_size)
-    return replace(card, macs=macs, top1=top["share"], top1_interval=interval, metrics={**card.metrics, **metrics})
+    cost = macs(backbone.model, card.input_size)
+    return replace(card, macs=cost, top1=top["share"], top1_interval=interval, metrics={**card.metrics, **metrics})
 
 
 def by_size(card: ModelCard, data: Path, cache: Path) -> dict[int, float]:

@@ -1,7 +1,6 @@
 """What a card says: accuracy with and without attention, liveness, pointing, certainty."""
 
 import csv
-import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 from attnviz.capture import Backbone, Edit, Means, batch_values, measure_means
 from attnviz.capture.edits import mean_key
+from attnviz.cards import wilson
 from attnviz.errors import ModelError
 from attnviz.explanation import explain
 from attnviz.measures import entropy
@@ -23,16 +22,6 @@ from attnviz.mechanisms import Kind, Part, Role
 from attnviz.training.data import SIDE, Split, decode, load_split, resized
 
 BATCH = 64
-Interval = tuple[float, float]
-
-
-def wilson(right: int, count: int) -> Interval:
-    """The 95% interval of a share (Wilson 1927)."""
-    z = 1.959964
-    share, extra = right / count, z * z / count
-    middle = (share + extra / 2) / (1 + extra)
-    half = z * math.sqrt(share * (1 - share) / count + extra / count / 4) / (1 + extra)
-    return middle - half, middle + half
 
 
 def batches(split: Split, size: int, label: str) -> Iterator[tuple[Tensor, Tensor]]:
@@ -59,13 +48,6 @@ def right(logits: Tensor, labels: Tensor) -> int:
 def share(hits: int, count: int) -> dict[str, Any]:
     """A count, the share it is, and that one's interval, as cards hold them."""
     return {"count": hits, "of": count, "share": hits / count, "interval": list(wilson(hits, count))}
-
-
-def macs(backbone: Backbone, size: int) -> int:
-    """Multiply-accumulates of one picture: convolutions and every matrix product, functional ones too."""
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        backbone.model(torch.zeros(1, 3, size, size))
-    return int(counter.get_total_flops()) // 2
 
 
 def means(backbone: Backbone, split: Split, size: int) -> Means | None:

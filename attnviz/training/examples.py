@@ -36,7 +36,7 @@ def candidates(name: str) -> list[Candidate]:
         file = BytesIO()
         scene.image.save(file, "JPEG", quality=88, comment=f"{name}, seed {seed}; drawn by attnviz.scenes")
         probabilities = {}
-        for card in catalogue():
+        for card in catalogue("embedded"):
             explanation = explain(load(card.id), file.getvalue())
             assert explanation.probabilities is not None
             probabilities[card.id] = float(explanation.probabilities[card.classes.index(scene.label)])

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from attnviz.backbones.card import ModelCard
+from attnviz.cards import ModelCard
 
 HEAD = ("model", "params", "MACs", "top-1", "95% interval", "off", "frozen", "Grad-CAM", "center", "alive")
 

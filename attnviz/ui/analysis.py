@@ -77,7 +77,7 @@ class Analyst:
     """Explains pictures for pages and keeps the last explanations for an hour."""
 
     def __init__(self, examples: list[Example]) -> None:
-        self.cards = {card.id: card for card in catalogue()}
+        self.cards = {card.id: card for card in catalogue("embedded")}
         if not self.cards:
             raise ModelError(texts.NO_MODELS)
         self.examples = {example.id: example for example in examples}

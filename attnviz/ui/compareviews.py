@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 from attnviz import Explanation
-from attnviz.backbones.card import ModelCard
+from attnviz.cards import ModelCard
 from attnviz.explanation import AttentionRecord
 from attnviz.ui import texts
 from attnviz.ui.analysis import PREFERRED, View

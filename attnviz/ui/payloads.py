@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from attnviz.attribution import METHODS, Attribution
-from attnviz.backbones.card import ModelCard
 from attnviz.capture import AffinityMap
+from attnviz.cards import ModelCard
 from attnviz.ui import prose, texts
 from attnviz.ui.analysis import View
 

@@ -65,7 +65,7 @@ def _map(name: str, text: str, grid: Array, ends: list[float] | None = None) -> 
 
 def _non_local(view: View, record: AttentionRecord) -> list[Payload]:
     """What the Non-Local network reads of this photo at the same stage, in the mean over its queries."""
-    card = next((card for card in catalogue() if card.mechanism == NON_LOCAL), None)
+    card = next((card for card in catalogue("embedded") if card.mechanism == NON_LOCAL), None)
     if card is None:
         return []
     stage = [each for each in view.through(card.id).attention if each.stage == record.stage]

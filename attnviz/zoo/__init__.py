@@ -1,40 +1,74 @@
-"""What can be loaded, and from where."""
+"""Loading networks: the family that comes with the project, and those of other libraries."""
 
-import threading
+from collections.abc import Callable
+from functools import partial
 
-from attnviz.backbones.card import ModelCard
+import torch
+
 from attnviz.capture import Backbone
 from attnviz.errors import ModelError
-from attnviz.zoo.embedded import assets, embedded_cards, load_embedded
+from attnviz.stock import FAMILY, Entry, assets, catalogue, embedded_cards, entries, unknown
+from attnviz.stock.downloads import at_hand, download
+from attnviz.stock.files import Progress
+from attnviz.zoo.control import load_random
+from attnviz.zoo.embedded import load_embedded
+from attnviz.zoo.libraries import described, load_entry
+from attnviz.zoo.memory import Memory
 
-__all__ = ["assets", "catalogue", "load"]
+__all__ = ["assets", "catalogue", "find", "load"]
 
-_loaded: dict[tuple[str, str], Backbone] = {}
-_lock = threading.Lock()
-
-
-def catalogue() -> list[ModelCard]:
-    """Every model that can be loaded, as its card."""
-    return embedded_cards()
+RANDOM = "random:"
+_loaded = Memory()
 
 
-def load(id: str, device: str = "cpu") -> Backbone:  # noqa: A002
-    """A network of the catalogue, ready to be explained: one shared, thread-safe object.
+def load(id: str, device: str = "cpu", progress: Progress | None = None) -> Backbone:  # noqa: A002
+    """A network, ready to be explained: one shared, thread-safe object.
+
+    Weights that are not at hand are fetched, into the folder where their library looks for them. Networks stay in
+    memory up to ATTNVIZ_MODELS_BYTES bytes of weights (a billion by default); those used least recently leave first.
 
     Args:
-        id: as in the catalogue.
+        id: as in the catalogue; ``timm:NAME`` for any other network of timm's with published weights;
+            ``random:ID`` for a network with random weights, as a control.
         device: "cpu", "cuda", ...
+        progress: told of a download, ten times a second, (bytes here, bytes in all or None); what it raises ends the
+            load, and the download if nobody else waits for it.
 
     Raises:
-        ModelError: for an id that is not in the catalogue (the line lists those that are), or a device that is
-            not there.
+        ModelError: for an id that there is not, a device that is not there, weights that are out of reach, or
+            weights that do not fit their network.
     """
     if not isinstance(id, str):
         raise ModelError(f"a model's id is a text like 'resnet18t-cbam', not {id!r}")
-    with _lock:
-        if (id, device) not in _loaded:
-            cards = {card.id: card for card in catalogue()}
-            if id not in cards:
-                raise ModelError(f"no model {id!r} in the catalogue; there are {', '.join(cards)}")
-            _loaded[id, device] = load_embedded(cards[id], device)
-        return _loaded[id, device]
+    found = _loaded.find((id, device))
+    return found or _loaded.get((id, device), _maker(id, device, progress))
+
+
+def find(id: str) -> Entry | None:  # noqa: A002
+    """What is known of a network of another library; None for one that comes with attnviz.
+
+    Raises ModelError for an id that there is not.
+    """
+    if id in FAMILY:
+        return None
+    entry = entries().get(id) or described(id)
+    if entry is None:
+        raise unknown(id)
+    return entry
+
+
+def _maker(model_id: str, device: str, progress: Progress | None) -> Callable[[], Backbone]:
+    """What makes a network, with all that it needs at hand."""
+    plain = model_id.removeprefix(RANDOM)
+    entry = find(plain)
+    try:
+        torch.empty(0, device=device)  # before anything is fetched for it
+    except (RuntimeError, AssertionError) as error:
+        raise ModelError(f"{model_id} cannot go to device {device!r}: {str(error).splitlines()[0]}") from None
+    if entry is None:
+        card = next((card for card in embedded_cards() if card.id == plain), None)
+        if card is None:
+            raise ModelError(f"the card of {plain} is missing: install attnviz again, or clone the whole repository")
+        return partial(load_embedded if plain == model_id else load_random, card, device)
+    path = (at_hand(entry) or download(entry).result(progress)) if plain == model_id else None
+    return partial(load_entry, entry, path, device)

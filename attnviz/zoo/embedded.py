@@ -9,33 +9,13 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from attnviz.backbones import VARIANTS, build
-from attnviz.backbones.card import ModelCard
+from attnviz.backbones import build
 from attnviz.capture import Backbone, Means
+from attnviz.cards import ModelCard
 from attnviz.errors import ModelError
 from attnviz.images import Picture, load_picture, squash
+from attnviz.stock.embedded import assets
 from attnviz.zoo.files import fill
-
-
-def assets() -> Path:
-    """The folder of weights, cards and examples."""
-    return shipped("assets")
-
-
-def shipped(name: str) -> Path:
-    """A folder that comes with the package: inside it where it is installed, beside it in a clone."""
-    package = Path(__file__).resolve().parent.parent
-    for folder in (package / name, package.parent / name):
-        if folder.is_dir():
-            return folder
-    raise ModelError(f"attnviz's {name} are missing: install the package again, or clone the whole repository")
-
-
-def embedded_cards(folder: Path | None = None) -> list[ModelCard]:
-    """The family's cards, in its order; a card is written last, so where it is there all is."""
-    folder = folder or assets() / "weights"
-    paths = [folder / f"{model_id}.json" for model_id in VARIANTS]
-    return [ModelCard.read(path) for path in paths if path.exists()]
 
 
 @torch.inference_mode(False)
@@ -48,11 +28,16 @@ def load_embedded(card: ModelCard, device: str, folder: Path | None = None) -> B
         raise ModelError(f"the weights of {card.id} are missing: install attnviz again, or clone the whole repository")
     state = load_file(_weights(folder, card.id))
     fill(model, state, card.id)
+    placed(model, card.id, device)
+    return Backbone(model, preprocessing(card), card.classes, load_means(folder, card.id), card)
+
+
+def placed(model: torch.nn.Module, model_id: str, device: str) -> None:
+    """Put a network on its device. Raises ModelError for one that is not there, or is full."""
     try:
         model.to(device)
     except (RuntimeError, AssertionError) as error:
-        raise ModelError(f"{card.id} cannot go to device {device!r}: {str(error).splitlines()[0]}") from None
-    return Backbone(model, preprocessing(card), card.classes, load_means(folder, card.id), card)
+        raise ModelError(f"{model_id} cannot go to device {device!r}: {str(error).splitlines()[0]}") from None
 
 
 def preprocessing(card: ModelCard) -> Any:

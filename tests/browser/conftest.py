@@ -120,7 +120,7 @@ def page(browser: Browser, served: str, heard: Heard) -> Iterator[Page]:
 
 @pytest.fixture(scope="session")
 def models() -> list[str]:
-    return [card.id for card in attnviz.catalogue()]
+    return [card.id for card in attnviz.catalogue("embedded")]
 
 
 @pytest.fixture

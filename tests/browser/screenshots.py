@@ -47,7 +47,8 @@ def visit(page: Page, address: str, theme: str) -> None:
 def open_tab(page: Page, tab: str) -> None:
     page.get_by_role("tab", name=texts.TABS[tab]).click()
     if tab == "compare":
-        page.wait_for_function(f"document.querySelectorAll('.av-compare .model').length === {len(attnviz.catalogue())}")
+        count = len(attnviz.catalogue("embedded"))
+        page.wait_for_function(f"document.querySelectorAll('.av-compare .model').length === {count}")
         page.wait_for_selector(".av-compare .progress[hidden]", state="attached")
     page.wait_for_timeout(500)
 
@@ -62,7 +63,7 @@ def everything(page: Page, address: str) -> None:
                 open_tab(page, tab)
                 shoot(page, f"{tab}-{width}-{theme}")
     page.set_viewport_size({"width": 1280, "height": 800})
-    for number, card in enumerate(attnviz.catalogue()):
+    for number, card in enumerate(attnviz.catalogue("embedded")):
         visit(page, address, ("light", "dark")[number % 2])
         choose_model(page, card.id)
         shoot(page, f"inspect-{card.id}")

@@ -26,7 +26,7 @@ def found(page: Page) -> list[str]:
 def test_inspect(page: Page, served: str, theme: str) -> None:
     page.goto(f"{served}/?__theme={theme}")
     page.wait_for_selector(READY)
-    for card in attnviz.catalogue():
+    for card in attnviz.catalogue("embedded"):
         choose_model(page, card.id)
         page.wait_for_timeout(100)
         assert found(page) == [], card.id
@@ -37,7 +37,7 @@ def test_compare(page: Page, served: str, theme: str) -> None:
     page.goto(f"{served}/?__theme={theme}")
     page.wait_for_selector(READY)
     page.get_by_role("tab", name="Compare").click()
-    expect(page.locator(".av-compare .model")).to_have_count(len(attnviz.catalogue()), timeout=30_000)
+    expect(page.locator(".av-compare .model")).to_have_count(len(attnviz.catalogue("embedded")), timeout=30_000)
     page.wait_for_timeout(200)
     assert found(page) == []
 

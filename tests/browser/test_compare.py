@@ -18,7 +18,7 @@ def opened(page: Page) -> None:
 
 
 def ready(page: Page) -> None:
-    expect(page.locator(f"{PAGE} .model")).to_have_count(len(attnviz.catalogue()), timeout=30_000)
+    expect(page.locator(f"{PAGE} .model")).to_have_count(len(attnviz.catalogue("embedded")), timeout=30_000)
     expect(page.locator(f"{PAGE} .progress")).to_be_hidden(timeout=30_000)
 
 
@@ -34,9 +34,9 @@ def check(page: Page, explanations: dict[str, Explanation]) -> None:
 
 def test_every_network(page: Page) -> None:
     opened(page)
-    models = [card.id for card in attnviz.catalogue()]
+    models = [card.id for card in attnviz.catalogue("embedded")]
     check(page, {model: explained(model, first_example()) for model in models})
-    for card in attnviz.catalogue():
+    for card in attnviz.catalogue("embedded"):
         row = page.locator(f'{PAGE} tr[data-id="{card.id}"]')
         for name, value in (("top1", card.top1), ("params", card.params), ("macs", card.macs)):
             assert float(row.locator(f'[data-name="{name}"]').get_attribute("data-value")) == value
@@ -50,7 +50,7 @@ def test_another_photo_class_and_stage(page: Page, photo: Path) -> None:
     upload(page, photo)
     page.wait_for_timeout(200)
     ready(page)
-    models = [card.id for card in attnviz.catalogue()]
+    models = [card.id for card in attnviz.catalogue("embedded")]
     check(page, {model: explained(model, photo) for model in models})
     page.select_option(f"{PAGE} .stage", "stage1")
     page.wait_for_timeout(200)

@@ -135,7 +135,7 @@ def test_a_lecture_is_larger_and_keeps_hidden_what_is_hidden(page: Page, served:
 
 def compared(page: Page) -> None:
     models = page.locator(".av-compare .model")
-    expect(models).to_have_count(len(catalogue()), timeout=30_000)
+    expect(models).to_have_count(len(catalogue("embedded")), timeout=30_000)
     expect(page.locator(".av-compare .progress")).to_be_hidden(timeout=30_000)
 
 

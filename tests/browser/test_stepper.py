@@ -11,7 +11,9 @@ from attnviz.equations import equations
 from tests.browser.helpers import choose_block, choose_model, explained, first_example, point, same, settled, value
 
 CARD = ".av-stepper"
-BLOCKS = [(card.id, layer) for card in attnviz.catalogue() for layer in list(attnviz.load(card.id).blocks)[-1:]]
+BLOCKS = [
+    (card.id, layer) for card in attnviz.catalogue("embedded") for layer in list(attnviz.load(card.id).blocks)[-1:]
+]
 
 
 def lit(page: Page) -> str | None:

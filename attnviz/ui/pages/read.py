@@ -5,8 +5,8 @@ import re
 import gradio as gr
 
 from attnviz.backbones import VARIANTS
+from attnviz.stock import shipped
 from attnviz.ui import texts
-from attnviz.zoo.embedded import shipped
 
 SECTION = re.compile(r"^## (.+)$", re.MULTILINE)
 FORMULAS: list[dict[str, str | bool]] = [{"left": "$$", "right": "$$", "display": True}]

@@ -17,7 +17,7 @@ from tests.unit.capture.oracles import autograd_map, captum_map, close_to, dista
 
 # Of every kind: a stage, a block, a convolution, what an in-place ReLU overwrites, the stem's last.
 CUTS = ("stem.0", "stem", "stage1.1.conv1", "stage2", "stage3.0.bn1", "stage3.1", "stage4.0.shortcut", "stage4.1.bn2")
-CATALOGUE = [card.id for card in attnviz.catalogue()]
+CATALOGUE = [card.id for card in attnviz.catalogue("embedded")]
 
 
 @pytest.mark.parametrize("model_id", IDS)

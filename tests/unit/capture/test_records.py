@@ -26,7 +26,7 @@ from tests.unit.capture.formulas import (
 from tests.unit.capture.networks import ATTENTIVE, IDS, ODD, picture, plain, tapped, untapped
 from tests.unit.capture.oracles import close_to, distance, observe
 
-CATALOGUE = [card.id for card in attnviz.catalogue() if card.mechanism]
+CATALOGUE = [card.id for card in attnviz.catalogue("embedded") if card.mechanism]
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ from attnviz import AttnvizError, Backbone, Edit, zoo
 from attnviz.capture.taps import current
 from attnviz.errors import EditError, ModelError, ShapeError
 from attnviz.mechanisms import SE, CoordinateAttention, NonLocal
+from attnviz.zoo.memory import Memory
 from tests.unit.capture.networks import Tiny, family, picture, seeded, tapped
 
 SMALL = (24, 31)
@@ -365,8 +366,8 @@ def test_a_network_is_let_go(closed: bool) -> None:
 
 
 def test_a_loaded_network_is_let_go_with_its_place_in_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zoo, "_loaded", {})
-    model_id = attnviz.catalogue()[0].id
+    monkeypatch.setattr(zoo, "_loaded", Memory())
+    model_id = attnviz.catalogue("embedded")[0].id
     attnviz.explain(attnviz.load(model_id), picture(0, (48, 48)))
     kept = weakref.ref(attnviz.load(model_id).model)
     gc.collect()

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 import attnviz
 from attnviz import Backbone, Edit, Explanation, zoo
 from attnviz.mechanisms import SE
+from attnviz.zoo.memory import Memory
 from tests.unit.capture.cells import editable
 from tests.unit.capture.formulas import LAYERS, tensors
 from tests.unit.capture.networks import Tiny, picture, seeded, tapped, untapped
@@ -135,8 +136,8 @@ def test_the_first_use_by_many(model_id: str, layer: str | None) -> None:
 
 
 def test_loading_at_once_gives_one_object(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zoo, "_loaded", {})
-    ids = [card.id for card in attnviz.catalogue()][:2]
+    monkeypatch.setattr(zoo, "_loaded", Memory())
+    ids = [card.id for card in attnviz.catalogue("embedded")][:2]
     found: dict[int, Backbone] = {}
 
     def work(i: int) -> None:

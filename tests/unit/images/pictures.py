@@ -2,7 +2,9 @@
 
 import struct
 import zlib
+from importlib.resources import files
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -91,3 +93,8 @@ def refusal(source: Any, **options: Any) -> str:
     assert "/" not in line
     assert "Traceback" not in line
     return line
+
+
+def photo() -> Image.Image:
+    """A real photo: one that the installed Gradio brings."""
+    return load_picture(Path(str(files("gradio"))) / "media_assets" / "images" / "tower.jpg")

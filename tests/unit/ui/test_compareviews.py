@@ -14,7 +14,7 @@ from attnviz.ui.pages.compare import asked
 from attnviz.ui.state import State
 from tests.unit.ui.conftest import unpack
 
-CARDS = attnviz.catalogue()
+CARDS = attnviz.catalogue("embedded")
 
 
 @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.id)

@@ -132,7 +132,7 @@ def test_every_part_has_its_words_and_every_formula_its_mathml(block: attnviz.me
 def test_the_certainty_in_words() -> None:
     known = list(np.linspace(0.1, 0.9, 101))
     other = list(np.linspace(0.1, 0.5, 101))
-    card = attnviz.catalogue()[0]
+    card = attnviz.catalogue("embedded")[0]
     with_quantiles = type(card)(**{**vars(card), "metrics": {"certainty": {"known": known, "other": other}}})
     said = payloads.certainty(with_quantiles, 0.26)
     assert said.startswith("About 1 in 5 photos of the ten classes get no more certainty than this one (26.0%);")

@@ -10,7 +10,7 @@ from attnviz.ui.analysis import Analyst
 from attnviz.ui.state import State
 from tests.unit.ui.conftest import unpack
 
-CARDS = [card for card in attnviz.catalogue() if card.mechanism]
+CARDS = [card for card in attnviz.catalogue("embedded") if card.mechanism]
 
 
 @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.id)

@@ -16,12 +16,13 @@ from safetensors.torch import load_file, save_file
 import attnviz
 from attnviz.backbones import VARIANTS, build
 from attnviz.errors import ModelError, ShapeError
+from attnviz.stock import embedded_cards
 from attnviz.zoo import assets
-from attnviz.zoo.embedded import embedded_cards, load_embedded
+from attnviz.zoo.embedded import load_embedded
 
 ROOT = Path(__file__).resolve().parents[3]
-KEPT = {".py", ".js", ".css"}
-IDS = [card.id for card in attnviz.catalogue()]
+KEPT = {".py", ".js", ".css", ".json"}
+IDS = [card.id for card in attnviz.catalogue("embedded")]
 
 
 def test_all_ten_are_there() -> None:
@@ -31,7 +32,7 @@ def test_all_ten_are_there() -> None:
 
 @pytest.mark.parametrize("model_id", IDS)
 def test_card(model_id: str) -> None:
-    card = next(card for card in attnviz.catalogue() if card.id == model_id)
+    card = next(card for card in attnviz.catalogue("embedded") if card.id == model_id)
     weights, means = (assets() / "weights" / f"{model_id}{suffix}" for suffix in (".safetensors", ".means.safetensors"))
     model = build(model_id)
     assert card.params == sum(p.numel() for p in model.parameters())
@@ -144,7 +145,7 @@ def test_an_installed_wheel_carries_the_assets(tmp_path: Path) -> None:
     assert found.stdout.startswith(str(target))
     assert IDS[0] in found.stdout
     assert found.stdout.split()[-1] == "9"
-    for folder in ("ui", "scenes", "render", "training"):
+    for folder in ("ui", "scenes", "stock", "render", "training"):
         here = {path.relative_to(ROOT) for path in (ROOT / "attnviz" / folder).rglob("*.*") if path.suffix in KEPT}
         assert here
         assert all((target / path).is_file() for path in here)
@@ -161,7 +162,7 @@ def test_what_cannot_be_loaded_is_one_line() -> None:
 
 
 def test_a_process_s_defaults_do_not_change_the_network() -> None:
-    card = next(card for card in attnviz.catalogue() if card.id == "resnet18t-eca")
+    card = next(card for card in attnviz.catalogue("embedded") if card.id == "resnet18t-eca")
     try:
         torch.set_default_dtype(torch.float64)
         backbone = load_embedded(card, "cpu")
