@@ -124,7 +124,12 @@ def _draw_cam(axes: Axes, explanation: "Explanation", ground: Ground, style: Sty
         axes.text(0.5, 0.5, explanation.cam_reason or "no Grad-CAM", ha="center", wrap=True)
         axes.set_axis_off()
         return
-    title = f"Grad-CAM: {_target(explanation)}" + ("" if found.positive else " (no positive evidence)")
+    if not found.positive:
+        axes.imshow(ground.pixels)
+        axes.set_title(f"Grad-CAM: {_target(explanation)}\n{found.layer}: no positive evidence")
+        axes.set_axis_off()
+        return
+    title = f"Grad-CAM: {_target(explanation)}"
     limits = style.limits or (0.0, float(found.map.max()))
     overlay(axes, found.map.numpy(), ground, f"{title}\n{found.layer}", replace(style, limits=limits))
 

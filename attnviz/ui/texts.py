@@ -308,6 +308,7 @@ COMPARE = {
     "progress": "{done} of {of} networks",
     "none": "no attention",
     "cam": "Grad-CAM: {label}",
+    "silent": "Grad-CAM: nothing here speaks for {label}",
     "table": "What is known of them",
     "name": "Network",
     "top1": "Top-1 on val/",

@@ -10,7 +10,7 @@ from attnviz.render.colors import DIVERGING, tables
 
 HERE = Path(__file__).parent
 SYSTEM = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
-SCRIPTS = ("values.js", "drawing.js", "maps.js", "about.js")
+SCRIPTS = ("values.js", "drawing.js", "maps.js", "query.js", "about.js")
 
 
 def theme() -> gr.themes.Base:

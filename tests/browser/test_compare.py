@@ -7,6 +7,7 @@ from playwright.sync_api import Page, expect
 
 import attnviz
 from attnviz.explanation import Explanation
+from attnviz.ui.examples import examples
 from tests.browser.helpers import explained, first_example, same, settled, upload
 
 PAGE = ".av-compare"
@@ -29,7 +30,7 @@ def check(page: Page, explanations: dict[str, Explanation]) -> None:
         _, label, probability = explanation.top(1)[0]
         assert float(row.locator("h3 b").get_attribute("data-value")) == same(probability)
         expect(row.locator("h3 b")).to_contain_text(label)
-        assert float(row.locator(".cam canvas").get_attribute("data-high")) == same(high)
+        assert float(row.locator(".cam .map").get_attribute("data-high")) == same(high)
 
 
 def test_every_network(page: Page) -> None:
@@ -107,7 +108,7 @@ def test_what_is_taken_away_is_every_network(page: Page) -> None:
         page.select_option(".av-toolbar .export", "npz")
     assert download.value.suggested_filename == "attnviz-compare-stage2.npz"
     arrays = np.load(download.value.path())
-    for card in attnviz.catalogue():
+    for card in attnviz.catalogue("embedded"):
         cam = explained(card.id, first_example()).cam.signed
         np.testing.assert_allclose(arrays[f"{card.id}/cam"], cam, atol=1e-5 * float(cam.abs().max()))
 
@@ -117,10 +118,26 @@ def test_the_class_is_chosen_here_too(page: Page) -> None:
     page.select_option(f"{PAGE} .target", "7")
     settled(page)
     ready(page)
-    models = [card.id for card in attnviz.catalogue()]
+    models = [card.id for card in attnviz.catalogue("embedded")]
     check(page, {model: explained(model, first_example(), 7) for model in models})
     expect(page.locator(f"{PAGE} .cam figcaption").first).to_contain_text("gas pump")
     page.select_option(f"{PAGE} .target", "")
     settled(page)
     ready(page)
     check(page, {model: explained(model, first_example()) for model in models})
+
+
+def test_no_evidence_is_said_and_not_drawn(page: Page, served: str) -> None:
+    page.goto(f"{served}/?example=package-cheetah&class=tench")
+    page.wait_for_selector(".av-map .value[data-value]")
+    settled(page)
+    opened(page)
+    path = next(example.path for example in examples() if example.id == "package-cheetah")
+    for card in attnviz.catalogue("embedded"):
+        row = page.locator(f'{PAGE} [data-id="{card.id}"].model .cam')
+        cam = explained(card.id, path, 0).cam
+        if cam.positive:
+            expect(row.locator(".scale .high")).to_be_visible()
+        else:
+            expect(row.locator("figcaption")).to_contain_text("nothing here speaks for tench")
+            expect(row.locator(".scale")).to_be_hidden()

@@ -7,6 +7,7 @@ from playwright.sync_api import Page, expect
 
 import attnviz
 from attnviz.measures import query_dependence
+from attnviz.ui.examples import examples
 from attnviz.ui.zoomviews import enlarged
 from tests.browser.conftest import READY
 from tests.browser.helpers import (
@@ -344,3 +345,65 @@ def test_gc_beside_the_rows_of_non_local(page: Page) -> None:
     assert figure_ends(page, "non_local") == same([mean.min().item(), mean.max().item()], mean.max())
     context = record(explained("resnet18t-gc", first_example()), "stage3.1.attention", "context").values
     assert figure_ends(page, "context") == same([context.min().item(), context.max().item()], context.max())
+
+
+def test_a_pin_is_of_one_picture(page: Page) -> None:
+    """Another photo, or another network and back: nothing of the old row is left, and nothing is pinned."""
+    choose_model(page, NON_LOCAL)
+    point(page, 0.3, 0.6, click=True)
+    figure, panel = page.locator(f"{ATTENTION} figure"), page.locator(".av-affinity")
+    expect(figure).to_have_attribute("data-pinned", "true")
+    other = examples()[2]
+    page.click(f'.av-photo [data-source="example:{other.id}"]')
+    settled(page)
+    page.mouse.move(0, 0)
+    expect(figure).to_have_attribute("data-pinned", "false")
+    layer = str(figure.get_attribute("data-layer"))
+    query = tuple(page.evaluate("attnviz.get('state').query"))
+    expect(panel).to_have_attribute("data-query", f"{query[0]},{query[1]}")
+    check_row(page, record(explained(NON_LOCAL, other.path), layer).values.row(query))
+    assert page.locator(f"{ATTENTION} .value").get_attribute("data-exact") == "true"
+
+
+def test_a_place_that_is_chosen_elsewhere_moves_the_pin(page: Page) -> None:
+    choose_model(page, NON_LOCAL)
+    point(page, 0.3, 0.6, click=True)
+    layer = str(page.locator(f"{ATTENTION} figure").get_attribute("data-layer"))
+    page.click(".av-stepper section canvas, .av-stepper > canvas", position={"x": 12, "y": 30})
+    settled(page)
+    query = tuple(page.evaluate("attnviz.get('state').query"))
+    expect(page.locator(".av-affinity")).to_have_attribute("data-query", f"{query[0]},{query[1]}")
+    page.mouse.move(0, 0)
+    check_row(page, record(explained(NON_LOCAL, first_example()), layer).values.row(query))
+
+
+def test_a_click_on_a_map_that_is_leaving_pins_nothing(page: Page) -> None:
+    choose_model(page, NON_LOCAL)
+    page.locator(f"{ATTENTION} .picture").scroll_into_view_if_needed()
+    box = page.locator(f"{ATTENTION} .picture").bounding_box()
+    other = examples()[2]
+    page.evaluate(f"""document.querySelector('.av-photo [data-source="example:{other.id}"]').click()""")
+    page.mouse.click(box["x"] + 0.3 * box["width"], box["y"] + 0.6 * box["height"])
+    settled(page)
+    page.mouse.move(0, 0)
+    figure = page.locator(f"{ATTENTION} figure")
+    query = tuple(page.evaluate("attnviz.get('state').query"))
+    expect(page.locator(".av-affinity")).to_have_attribute("data-query", f"{query[0]},{query[1]}")
+    layer = str(figure.get_attribute("data-layer"))
+    check_row(page, record(explained(NON_LOCAL, other.path), layer).values.row(query))
+
+
+def test_the_keyboard_starts_at_the_ring(page: Page, served: str) -> None:
+    page.goto(f"{served}/?model={NON_LOCAL}&block=stage3.1.attention&at=0,0")
+    page.wait_for_selector(READY)
+    settled(page)
+    page.focus(f"{ATTENTION} .picture")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator(".av-affinity")).to_have_attribute("data-query", "0,1")
+
+
+def test_an_affinity_has_no_shared_scale(page: Page) -> None:
+    choose_model(page, NON_LOCAL)
+    expect(page.locator('.av-viewbar [data-value="shared"]')).to_be_hidden()
+    choose_model(page, "resnet18t-gc")
+    expect(page.locator('.av-viewbar [data-value="shared"]')).to_be_visible()

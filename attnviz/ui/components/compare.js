@@ -51,11 +51,15 @@ function show() {
 }
 
 function card(row) {
-  const side = (name, caption) => av.node("figure", { class: name }, av.node("canvas", { role: "img" }), av.node("figcaption", { text: caption }));
+  const side = (name, caption) => av.node("figure", { class: name },
+    av.node("canvas", { class: "map", role: "img" }),
+    av.node("div", { class: "scale" }, av.node("output", { class: "low" }), av.node("canvas", { class: "bar", "aria-hidden": "true" }), av.node("output", { class: "high" })),
+    av.node("figcaption", { text: caption }));
   const open = av.node("button", { type: "button", class: "open", title: words.open, text: row.name });
   open.addEventListener("click", () => {
     const layer = row.attention?.layer ?? null;
-    av.put("wish", { model: row.id, layer, part: null, query: null, channel: null, method: "grad_cam" });
+    const fresh = { part: null, query: null, channel: null, method: "grad_cam", against: null };
+    av.put("wish", { model: row.id, layer, ...fresh });
     av.go("inspect");
   });
   return av.node("article", { class: "av-card model", "data-id": row.id },
@@ -63,8 +67,11 @@ function card(row) {
       av.node("b", { "data-value": String(row.prediction.value), text: `${row.prediction.label} ${row.prediction.percent}` })),
     av.node("div", { class: "pair" },
       side("attention", row.attention ? `${row.attention.title} · ${row.attention.layer}` : words.none),
-      side("cam", av.fill(words.cam, { label: row.class }))));
+      side("cam", av.fill(silent(row) ? words.silent : words.cam, { label: row.class }))));
 }
+
+/** Whether nothing speaks for the class: then there is nothing to draw. */
+const silent = (row) => row.cam !== null && row.cam.max <= 0;
 
 /** The ends of every network's maps of one role, for one scale: gates from 0 to 1. */
 function ends(rows, role) {
@@ -80,17 +87,20 @@ function draw() {
   [...grid.children].forEach((article, i) => {
     const { attention, cam } = rows[i];
     over(article.querySelector(".attention"), attention?.map, attention ? ends(rows, attention.role) : [0, 1]);
-    over(article.querySelector(".cam"), cam, [0, high]);
+    over(article.querySelector(".cam"), silent(rows[i]) ? null : cam, [0, high]);
   });
 }
 
 function over(figure, packed, [low, high]) {
-  const canvas = figure.querySelector("canvas");
-  av.over(canvas, av.unpack(packed), av.scaled(low, high));
+  const canvas = figure.querySelector(".map");
+  const scale = av.scaled(low, high);
+  av.over(canvas, av.unpack(packed), scale);
+  figure.querySelector(".scale").hidden = !packed;
+  if (packed) av.bar(figure.querySelector(".bar"), scale.lut);
+  for (const [name, value] of Object.entries({ low: scale.low, high: scale.high })) figure.querySelector(`.${name}`).textContent = av.short(value);
   Object.assign(canvas.dataset, { low, high });
   const text = figure.querySelector("figcaption").textContent;
   canvas.setAttribute("aria-label", `${text}, ${av.short(low)} – ${av.short(high)}`);
-  canvas.title = `${av.short(low)} – ${av.short(high)}`;
 }
 
 /** The table: from the cards, and the time of a pass on this machine where it is known. */

@@ -6,26 +6,25 @@ const GUTTER = 22; // beside the picture, where a coordinate attention's strips 
 
 let source = null; // the value, unpacked
 let channel = null; // the chosen channel of a volume or of strips
-let query = null; // the query of an affinity that is drawn, {cell, row, exact}
-let settled = null; // the query whose row the server has sent
-let pinned = false; // whether the pointer and the arrow keys leave the query where it is
+const asking = av.asking(() => refresh()); // an affinity's query
 let shown = null; // what is drawn: {map, low, high, lut}
 let box = [0, 0, 1, 1]; // where the network's region of the picture lies on the canvas
 
 function receive() {
   const value = props.value;
   if (!value) return;
-  pinned &&= value.layer === source?.layer;
   source = { ...value };
   for (const name of ["map", "volume", "h", "w"]) source[name] = av.unpack(value[name]);
   source.affinity = value.affinity && {
     ...value.affinity, theta: av.unpack(value.affinity.theta), phi: av.unpack(value.affinity.phi),
   };
-  [channel, query, settled] = [value.channel ?? null, null, null];
+  channel = value.channel ?? null;
   if (side === "attention") {
     av.put("gate", source.role === "gate");
+    av.put("shareable", !source.affinity);
     av.put("gutter", source.h ? GUTTER : 0);
-    if (source.affinity) takeRow(av.get("row"));
+    asking.open(source.affinity ?? null, source.layer, value.affinity?.theta.data);
+    asking.settle(av.get("row"));
   } else start();
   arrange();
 }
@@ -38,51 +37,12 @@ function start() {
   av.put("cursor", { u: ((peak % w) + 0.5) / w, v: (Math.floor(peak / w) + 0.5) / h });
 }
 
-/** The row that the server sent, as float32 from the record. */
-function takeRow(row) {
-  if (!source?.affinity || row?.layer !== source.layer) return;
-  settled = { cell: row.query, row: row.map, exact: true };
-  if (!pinned || !query || same(query.cell, settled.cell)) ask(settled); // a later click waits for its own answer
-}
-
-/** Draw another query's row, here and in the panel of its facts. */
-function ask(next) {
-  query = next;
-  av.put("reading", { ...next, layer: source.layer });
-}
-
-const same = (a, b) => a && b && a[0] === b[0] && a[1] === b[1];
 const cellAt = ({ u, v }, [rows, columns]) => [av.cell(v, rows), av.cell(u, columns)];
-
-/** A query's row: the server's where it is that one, else computed here from the factors. */
-const rowOf = (cell) => (same(cell, settled?.cell) ? settled : { cell, row: av.row(source.affinity, cell), exact: false });
-
-/** The query follows the pointer or the arrow keys, until one is pinned. */
-function look(cursor) {
-  if (!source?.affinity || pinned) return;
-  const cell = cellAt(cursor, source.affinity.queries);
-  if (same(cell, query?.cell)) return;
-  ask(rowOf(cell));
-  refresh();
-}
-
-/** Nobody points any more: back to the query that all panels show. */
-function leave() {
-  if (!source?.affinity || pinned || !settled || query === settled) return;
-  ask(settled);
-  refresh();
-}
-
-function release() {
-  if (!pinned) return;
-  pinned = false;
-  describe();
-}
 
 /** What is drawn now, as {data, h, w}. */
 function current() {
   const grid = ({ data, shape }) => ({ data, h: shape[0], w: shape[1] });
-  if (source.affinity) return query && grid(query.row);
+  if (source.affinity) return asking.now.query && grid(asking.now.query.row);
   if (source.volume && channel !== null) {
     const [, h, w] = source.volume.shape;
     return { data: source.volume.data.subarray(channel * h * w, (channel + 1) * h * w), h, w };
@@ -122,37 +82,42 @@ function arrange() {
 }
 
 let place = null;
-let base = null; // all but the cursor, kept so that a moving pointer costs nothing
+let scene = null; // all but the cursor, kept so that a moving pointer costs one copy
+let ground = null; // the picture at the canvas's own size
 function draw(now = place) {
   place = now;
   if (!place) return;
   const { picture, gutter, width, height } = place;
-  const pen = av.context(canvas, width + gutter, height + gutter);
-  pen.imageSmoothingQuality = "high";
-  pen.drawImage(picture.large, gutter, 0, width, height);
+  scene ??= new OffscreenCanvas(1, 1);
+  const pen = av.context(scene, width + gutter, height + gutter);
+  if (ground?.picture !== picture || ground.width !== width || ground.ratio !== av.ratio()) {
+    const sheet = new OffscreenCanvas(1, 1);
+    const own = av.context(sheet, width, height);
+    own.imageSmoothingQuality = "high";
+    own.drawImage(picture.large, 0, 0, width, height);
+    ground = { picture, width, ratio: av.ratio(), sheet };
+  }
+  pen.drawImage(ground.sheet, gutter, 0, width, height);
   const map = source.empty ? null : current();
   shown = map && measure(map);
   if (shown && !source.silent) av.overlay(pen, map, box, shown);
   if (shown && source.h) shown.strips = av.strips(pen, box, source, channel, shown, GUTTER - 6);
-  if (query && map) {
+  const { query } = asking.now;
+  delete figure.dataset.links;
+  if (query && source.affinity) {
     figure.dataset.links = av.links(pen, box, query.cell, source.affinity.queries, query.row).join(" ");
     av.ring(pen, box, query.cell, source.affinity.queries);
   }
-  base = new OffscreenCanvas(canvas.width, canvas.height);
-  base.getContext("2d").drawImage(canvas, 0, 0);
   mark();
 }
 
 /** The cursor, over what is drawn. */
 function mark() {
+  const { gutter, width, height } = place;
+  const pen = av.context(canvas, width + gutter, height + gutter);
+  pen.drawImage(scene, 0, 0, width + gutter, height + gutter);
   const cursor = av.get("cursor");
-  if (!cursor || !shown) return;
-  const pen = canvas.getContext("2d");
-  pen.save();
-  pen.setTransform(1, 0, 0, 1, 0, 0);
-  pen.drawImage(base, 0, 0);
-  pen.restore();
-  av.cross(pen, box, cursor);
+  if (cursor && shown) av.cross(pen, box, cursor);
 }
 
 /** The words and numbers around the canvas. */
@@ -162,9 +127,9 @@ function describe() {
   at(".caption").textContent = source.caption ?? "";
   const [from, to] = shown?.strips ?? [];
   const ends = shown?.strips ? ` ${av.fill(words.ends, { low: av.short(from), high: av.short(to) })}` : "";
-  const hold = source.affinity ? ` ${pinned ? words.pinned : words.follows}` : "";
+  const hold = source.affinity ? ` ${asking.now.pinned ? words.pinned : words.follows}` : "";
   at(".note").textContent = source.empty ?? source.note + ends + hold;
-  figure.dataset.pinned = String(pinned);
+  figure.dataset.pinned = String(asking.now.pinned);
   figure.classList.toggle("empty", !!source.empty);
   figure.classList.toggle("silent", !!source.silent);
   figure.dataset.layer = source.layer ?? "";
@@ -185,7 +150,7 @@ function describe() {
 function read() {
   const cursor = av.get("cursor");
   if (!cursor || !shown) return;
-  const { map } = shown;
+  const [{ map }, { query }] = [shown, asking.now];
   const [row, column] = [av.cell(cursor.v, map.h), av.cell(cursor.u, map.w)];
   const value = map.data[row * map.w + column];
   const places = { row, column, qrow: query?.cell[0], qcolumn: query?.cell[1] };
@@ -221,26 +186,33 @@ function pin(cursor) {
   const grid = source?.affinity?.queries ?? source?.grid;
   if (!grid) return;
   const cell = cellAt(cursor, grid);
-  if (source.affinity) {
-    if (pinned && same(cell, query?.cell)) return release();
-    pinned = true;
-    ask(rowOf(cell));
-    refresh();
-  }
-  av.send(trigger, { query: cell });
+  if (asking.pinnedAt(cell)) asking.release();
+  else if (av.send(trigger, { query: cell }) && source.affinity) asking.pin(cell);
+}
+
+function look(cursor) {
+  if (source?.affinity) asking.look(cellAt(cursor, source.affinity.queries));
+}
+
+/** Where the keyboard starts: at the cursor, or at the ring while nobody has moved the cursor. */
+function from() {
+  const [cursor, { query }] = [av.get("cursor") ?? { u: 0.5, v: 0.5 }, asking.now];
+  if (cursor.moved || !query) return cursor;
+  const [rows, columns] = source.affinity.queries;
+  return { u: (query.cell[1] + 0.5) / columns, v: (query.cell[0] + 0.5) / rows };
 }
 
 function step(event) {
   const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-  const cursor = av.get("cursor") ?? { u: 0.5, v: 0.5 };
-  if (event.key === "Escape" && pinned) release();
-  else if ((event.key === "Enter" || event.key === " ") && side === "attention") pin(cursor);
+  if (event.key === "Escape" && asking.now.pinned) asking.release();
+  else if ((event.key === "Enter" || event.key === " ") && side === "attention") pin(from());
   else if (!(event.key in moves) || !shown) return;
   else {
-    const [rows, columns] = source.affinity && !pinned ? source.affinity.queries : [shown.map.h, shown.map.w];
+    const free = source.affinity && !asking.now.pinned;
+    const [rows, columns] = free ? source.affinity.queries : [shown.map.h, shown.map.w];
     const move = (value, n, by) => (Math.min(Math.max(av.cell(value, n) + by, 0), n - 1) + 0.5) / n;
-    const [x, y] = moves[event.key];
-    const next = { u: move(cursor.u, columns, x), v: move(cursor.v, rows, y), moved: true };
+    const [[x, y], { u, v }] = [moves[event.key], from()];
+    const next = { u: move(u, columns, x), v: move(v, rows, y), moved: true };
     av.put("cursor", next);
     look(next);
   }
@@ -251,8 +223,8 @@ canvas.addEventListener("pointermove", (event) => {
   av.put("cursor", point(event));
   look(point(event));
 });
-canvas.addEventListener("pointerleave", leave);
-canvas.addEventListener("blur", leave);
+canvas.addEventListener("pointerleave", asking.leave);
+canvas.addEventListener("blur", asking.leave);
 canvas.addEventListener("click", (event) => {
   av.put("cursor", point(event));
   pin(point(event));
@@ -268,15 +240,13 @@ av.on("picture", element, () => {
 av.on("gutter", element, arrange);
 av.on("view", element, refresh);
 av.on("cursor", element, () => {
-  if (!source || !base) return;
+  if (!source || !scene) return;
   mark();
   read();
 });
 if (side === "attention") {
-  av.on("row", element, (row) => {
-    takeRow(row);
-    refresh();
-  });
+  av.on("row", element, asking.settle);
+  av.on("busy", element, (busy) => busy || asking.rest());
   av.on("channel", element, ({ layer, part, index }) => {
     if (!source || layer !== source.layer || part !== source.part || !(source.volume || source.h)) return;
     channel = index;

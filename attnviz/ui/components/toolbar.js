@@ -29,6 +29,7 @@ const plain = {}; // the settings that the page starts with
 let teaching = asked.get("lecture") === "1";
 let hidden = (asked.get("hide") ?? "").split(",").filter(Boolean);
 let touched = false; // an address that nobody changed stays as it is
+let opening = false; // what the address asks for is on its way: until then it stays
 
 link.textContent = words.link;
 lecture.textContent = words.lecture;
@@ -56,7 +57,7 @@ function current() {
 function write(step = false) {
   clearTimeout(waiting);
   if (!address.hidden) address.value = current();
-  if (!touched) return;
+  if (!touched || opening) return;
   try {
     if (step) history.pushState(history.state, "", current());
     else history.replaceState(history.state, "", current());
@@ -98,7 +99,7 @@ function open() {
   if (Object.keys(settings).length) av.put("settings", settings);
   const state = Object.fromEntries([...asked].filter(([name]) => props.names.includes(name)));
   if (Object.keys(state).length) {
-    touched = true;
+    [touched, opening] = [true, true];
     av.send(trigger, { link: { asked: state, junk } });
   } else if (junk.length) av.put("notice", av.fill(words.lost, { names: junk.join(", ") }));
 }
@@ -133,6 +134,8 @@ taken.addEventListener("change", () => {
   taken.value = "";
 });
 
+av.on("busy", element, (busy) => { opening &&= busy; }); // refused, or given up
+
 // One file at a time: choices that wait for an answer are gathered, and would be one.
 av.on("busy", element, (busy) => { taken.disabled = busy; });
 
@@ -144,6 +147,7 @@ function keep({ name, mime, data }) {
 }
 
 watch("value", () => {
+  opening = false;
   if (props.value.file) keep(props.value.file);
   touched = true;
   write();

@@ -32,12 +32,15 @@ bar.append(
   scale,
 );
 
-// Only gates have an absolute scale: 0 to 1.
-const absolute = scale.querySelector('[data-value="absolute"]');
-av.on("gate", element, (gate) => {
-  absolute.hidden = !gate;
-  switches.scale.mark(view.scale === "absolute" && !gate ? "own" : view.scale); // what is in effect
-});
+// Only gates have an absolute scale, 0 to 1; an affinity's rows have none that they share.
+const offered = { absolute: "gate", shared: "shareable" };
+for (const topic of Object.values(offered)) {
+  av.on(topic, element, () => {
+    for (const [name, given] of Object.entries(offered)) scale.querySelector(`[data-value="${name}"]`).hidden = !av.get(given);
+    const given = offered[view.scale];
+    switches.scale.mark(given && !av.get(given) ? "own" : view.scale); // what is in effect
+  });
+}
 // A link's settings.
 av.on("settings", element, (settings) => {
   change(settings);

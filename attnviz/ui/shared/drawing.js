@@ -3,12 +3,14 @@
   const av = window.attnviz;
 
   /** A canvas's context scaled to CSS pixels, cleared; its size follows the element's. */
+  const ratio = () => Math.min(window.devicePixelRatio || 1, 2);
+
   function context(canvas, width, height) {
-    const ratio = Math.min(window.devicePixelRatio || 1, 2);
-    const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
+    const scale = ratio();
+    const [w, h] = [Math.round(width * scale), Math.round(height * scale)];
     if (canvas.width !== w || canvas.height !== h) [canvas.width, canvas.height] = [w, h];
     const pen = canvas.getContext("2d");
-    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+    pen.setTransform(scale, 0, 0, scale, 0, 0);
     pen.clearRect(0, 0, width, height);
     return pen;
   }
@@ -59,7 +61,7 @@
   /** A map over a box of a drawing: smooth (values interpolated, then colored) or on its own grid. */
   function overlay(pen, map, box, { low, high, lut, smooth, alpha }) {
     const [x, y, width, height] = box;
-    const cap = (n) => Math.max(1, Math.min(Math.round(n), 360));
+    const cap = (n) => Math.max(1, Math.min(Math.round(n), 240));
     const fine = smooth ? upsample(map, cap(height), cap(width)) : map;
     pen.save();
     pen.globalAlpha = alpha;
@@ -117,5 +119,5 @@
   if (document.body) whenReady();
   else document.addEventListener("DOMContentLoaded", whenReady);
 
-  Object.assign(av, { context, overlay, bar, histogram, color, follow });
+  Object.assign(av, { ratio, context, overlay, bar, histogram, color, follow });
 })();

@@ -57,13 +57,14 @@ window.attnviz = (() => {
   // What puts another block on the page, and what is said of the block that is there.
   const [ELSEWHERE, HERE] = [["link", "source", "model", "layer", "part"], ["query", "channel"]];
 
-  /** Ask the server for a change of state. What is said of a block that is about to go is not passed on. */
+  /** Ask the server for a change of state; whether it is asked: what is said of a block about to go is not passed on. */
   function send(trigger, patch) {
     const leaving = flight !== null && ELSEWHERE.some((name) => name in { ...flown, ...next?.patch });
-    if (leaving && Object.keys(patch).every((name) => HERE.includes(name))) return;
+    if (leaving && Object.keys(patch).every((name) => HERE.includes(name))) return false;
     next = { trigger, patch: { ...next?.patch, ...patch } };
     put("busy", true);
     if (flight === null) fly();
+    return true;
   }
 
   function fly() {
