@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
+from attnviz import cost
 from attnviz.capture import Backbone, Edit, Means, batch_values, measure_means
 from attnviz.capture.edits import mean_key
 from attnviz.errors import ModelError
@@ -63,9 +63,7 @@ def share(hits: int, count: int) -> dict[str, Any]:
 
 def macs(backbone: Backbone, size: int) -> int:
     """Multiply-accumulates of one picture: convolutions and every matrix product, functional ones too."""
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        backbone.model(torch.zeros(1, 3, size, size))
-    return int(counter.get_total_flops()) // 2
+    return cost.measure(backbone, (3, size, size)).total.macs
 
 
 def means(backbone: Backbone, split: Split, size: int) -> Means | None:
