@@ -205,10 +205,7 @@ def measure(backbone: Backbone, shape: Sequence[int]) -> Cost:
     Raises:
         ModelError: in one line, where the network cannot take such an input.
     """
-    shape = tuple(shape)
-    if len(shape) != 3 or any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in shape):
-        raise OptionError(f"an input's shape is (C, H, W), three whole numbers, not {shape!r}")
-    x = backbone.place(torch.zeros(1, *shape))
+    shape, x = tuple(shape), _noise(backbone, shape)
     try:
         with backbone.private() as model:
             rows, macs, made = _count(model, x)
@@ -267,9 +264,9 @@ def _layers(rows: Iterable[Row], own: Mapping[str, Amount], blocks: Iterable[str
         yield Layer(path, type(module).__name__, output, sum(below, Amount()), own[path], leaf, block)
 
 
-def latency(backbone: Backbone, x: Tensor, runs: int) -> Latency:
-    """The time of a forward pass on this machine, as it is now; the first pass, which warms up, is left out."""
-    times = []
+def latency(backbone: Backbone, shape: Sequence[int], runs: int) -> Latency:
+    """The time of a forward pass of noise (C, H, W) on this machine, as it is now; a pass to warm up is left out."""
+    x, times = _noise(backbone, shape), []
     for _ in range(runs + 1):
         start = time.perf_counter()
         backbone.run(x, read=False)
@@ -311,6 +308,13 @@ def table(costs: Mapping[str, Cost]) -> str:
 def _cells(layer: Layer) -> list[Any]:
     attention = "block" if layer.attention else "inside" if layer.block else ""
     return [layer.path, layer.kind, attention, "x".join(map(str, layer.output)), *astuple(layer.total)]
+
+
+def _noise(backbone: Backbone, shape: Sequence[int]) -> Tensor:
+    shape = tuple(shape)
+    if len(shape) != 3 or any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in shape):
+        raise OptionError(f"an input's shape is (C, H, W), three whole numbers, not {shape!r}")
+    return backbone.place(torch.randn(1, *shape, generator=torch.Generator().manual_seed(0)))
 
 
 def _csv(rows: Iterable[Sequence[Any]]) -> str:

@@ -284,7 +284,7 @@ def test_latency_is_the_median_and_the_quarters(monkeypatch: pytest.MonkeyPatch)
     seconds = [9.0, 0.003, 0.001, 0.004, 0.005, 0.002]  # the first is for warming up
     ticks = itertools.chain.from_iterable((0.0, each) for each in seconds)
     monkeypatch.setattr(time, "perf_counter", lambda: next(ticks))
-    found = cost.latency(tapped("resnet18t-plain"), picture(), 5)
+    found = cost.latency(tapped("resnet18t-plain"), SHAPE, 5)
     assert (found.low, found.median, found.high, found.runs) == pytest.approx((2, 3, 4, 5))
 
 

@@ -12,11 +12,15 @@ const SETTINGS = {
   scale: { of: (view) => view.scale, to: (text) => ["own", "shared", "absolute"].includes(text) && { scale: text } },
   grid: { of: (view) => (view.smooth ? "smooth" : "native"), to: (text) => ["smooth", "native"].includes(text) && { smooth: text === "smooth" } },
 };
-// Where a person is: the open tab, and the stage that is compared once it was chosen.
+// Where a person is: the open tab; once they were chosen, the stage that is compared and the networks that are counted.
 const tabs = () => [...document.querySelectorAll("[role=tab]")];
 const PLACES = {
   tab: { known: props.tabs, plain: props.tabs[0], go: (name) => tabs().find((tab) => tab.dataset.tabId === name)?.click() },
   stage: { known: props.stages, go: (name) => av.put("stage", name) },
+  networks: {
+    known: { includes: (text) => text.split(",").length <= 2 && text.split(",").every((id) => props.models.includes(id)) },
+    go: (text) => av.put("networks", text),
+  },
 };
 const asked = new URLSearchParams(location.search);
 const plain = {}; // the settings that the page starts with
@@ -127,15 +131,8 @@ taken.addEventListener("change", () => {
 // One file at a time: choices that wait for an answer are gathered, and would be one.
 av.on("busy", element, (busy) => { taken.disabled = busy; });
 
-/** Give the visitor's browser a file to keep. */
-function keep({ name, mime, data }) {
-  const address = URL.createObjectURL(new Blob([av.bytes(data)], { type: mime }));
-  av.node("a", { href: address, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(address), 10000);
-}
-
 watch("value", () => {
-  if (props.value.file) keep(props.value.file);
+  if (props.value.file) av.keep(props.value.file);
   touched = true;
   write();
 });
@@ -143,7 +140,7 @@ av.on("view", element, (view) => {
   for (const [name, { of }] of Object.entries(SETTINGS)) plain[name] ??= of(view);
   writeSoon();
 });
-av.on("stage", element, write);
+for (const place of ["stage", "networks"]) av.on(place, element, write);
 document.addEventListener("click", ({ target }) => {
   const tab = target.closest?.("[role=tab]");
   if (!tab || !element.isConnected) return;
