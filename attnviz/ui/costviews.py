@@ -10,7 +10,7 @@ from attnviz.ui.payloads import Payload, number
 
 QUANTITIES = ("params", "macs", "activations")
 BATCH, OPTIMIZER = 32, "SGD with momentum"  # of the estimate of training's memory
-UNITS = ((1e9, " G"), (1e6, " M"), (1e3, " K"), (1, ""))
+UNITS = ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " K"), (1, ""))
 
 
 def counted(count: float) -> str:
@@ -22,7 +22,7 @@ def counted(count: float) -> str:
 def weighed(count: float) -> str:
     """Bytes for people, in powers of 1000."""
     text = counted(count)
-    return text + ("B" if text[-1] in "KMG" else " B")
+    return text + ("B" if text[-1] in "KMGT" else " B")
 
 
 def cell(value: int, quantity: str) -> Payload:

@@ -351,7 +351,7 @@ LAYERS = {
     "kind": "Type",
     "output": "Output",
     "whole": "Whole network",
-    "own": "by {path} itself",
+    "own": "by itself",
     "little": LITTLE,
     "none": "–",
     "open": "Open all",

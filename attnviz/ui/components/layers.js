@@ -54,8 +54,9 @@ const change = (difference) => av.node("td", facts("difference", difference));
 /** A layer's name: what it lies in is muted; a part with layers opens and closes. */
 function title(row, part) {
   const cut = row.path.lastIndexOf(".") + 1;
-  if (row.own) return [av.node("span", { class: "leaf prefix", text: av.fill(words.own, row) })];
+  if (row.own) return [av.node("span", { class: "leaf note", text: words.own })];
   const tag = row.attention === "block" ? [av.node("span", { class: "tag", text: row.kind })] : [];
+  if (/^\d+$/.test(row.path.slice(cut))) tag.push(av.node("span", { class: "note type", text: row.kind })); // where its column has no room
   if (!part) return [av.node("span", { class: "leaf", title: row.path }, av.node("span", { class: "prefix", text: row.path.slice(0, cut) }), row.path.slice(cut)), ...tag];
   if (!part.rows.length) return [av.node("span", { class: "leaf", text: row.path })];
   const button = av.node("button", { type: "button", class: "toggle", "aria-expanded": String(open.has(part.path)), text: row.path });
