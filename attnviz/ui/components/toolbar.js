@@ -4,6 +4,7 @@ const at = (selector) => element.querySelector(selector);
 const [link, lecture, address, taken] = [".link", ".lecture", ".address", ".export"].map(at);
 const LARGER = 1.35; // in a lecture, on a screen that has room for it
 const ROOM = 900; // pixels
+const BESIDE = 880; // pixels that the tabs and the tools need in one row
 
 // The view's settings in a link: how each reads, and what is understood.
 const SETTINGS = {
@@ -68,7 +69,9 @@ const writeSoon = () => {
 
 function teach(on) {
   teaching = on;
-  document.body.style.zoom = on && window.innerWidth >= ROOM ? LARGER : "";
+  const zoom = on && window.innerWidth >= ROOM ? LARGER : 1;
+  document.body.style.zoom = zoom > 1 ? zoom : "";
+  document.body.classList.toggle("av-stacked", window.innerWidth / zoom < BESIDE);
   document.body.classList.toggle("av-lecture", on);
   lecture.setAttribute("aria-pressed", String(on));
 }
