@@ -8,8 +8,10 @@ import gradio as gr
 from attnviz.ui import texts
 from attnviz.ui.analysis import Analyst
 from attnviz.ui.examples import examples
+from attnviz.ui.pages.bench import Bench
 from attnviz.ui.pages.compare import Compare
 from attnviz.ui.pages.inspect import Inspect
+from attnviz.ui.pages.models import Models
 from attnviz.ui.pages.read import read
 from attnviz.ui.theme import head, theme
 
@@ -32,6 +34,10 @@ def build(examples_folder: Path | None = None) -> gr.Blocks:
                     inspect.main()
                 with gr.Tab(texts.TABS["compare"], id="compare"):
                     Compare(analyst)
+                with gr.Tab(texts.TABS["models"], id="models"):
+                    Models(analyst)
+                with gr.Tab(texts.TABS["bench"], id="bench"), gr.Column():
+                    Bench()
                 with gr.Tab(texts.TABS["read"], id="read"), gr.Column():
                     read()
         inspect.listen()

@@ -1,11 +1,10 @@
 """One photo through several networks: a row each, on shared scales, and what their cards say."""
 
-import statistics
-import time
 from typing import Any
 
 from attnviz import Explanation
 from attnviz.cards import ModelCard
+from attnviz.cost import latency
 from attnviz.explanation import AttentionRecord
 from attnviz.ui import texts
 from attnviz.ui.analysis import PREFERRED, View
@@ -28,7 +27,7 @@ def network(view: View, stage: str) -> Payload:
         "attention": _attention(record) if record else None,
         "cam": packed(cam.map.numpy()) if cam else None,
         "class": card.classes[view.target],
-        "milliseconds": latency(explanation),
+        "milliseconds": latency(explanation.backbone, explanation.input.shape[1:], RUNS).median,
     }
 
 
@@ -40,16 +39,6 @@ def at_stage(explanation: Explanation, stage: str) -> AttentionRecord | None:
             block = [record for record in records if record.layer == records[-1].layer]
             return min(block, key=lambda record: PREFERRED.index(record.kind))
     return None
-
-
-def latency(explanation: Explanation) -> float:
-    """A forward pass on this machine, the median of three, in milliseconds."""
-    times = []
-    for _ in range(RUNS):
-        start = time.perf_counter()
-        explanation.backbone.run(explanation.input, read=False)
-        times.append(1000 * (time.perf_counter() - start))
-    return statistics.median(times)
 
 
 def _attention(record: AttentionRecord) -> Payload:

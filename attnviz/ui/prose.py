@@ -141,4 +141,24 @@ ABOUT: dict[str, tuple[str, str, str | None]] = {
         "One photo ranks nothing; in the table, a difference smaller than the intervals is noise.",
         "compare",
     ),
+    "networks": (
+        "How many numbers a network has, how many multiply-adds a photo takes, and what memory that needs.",
+        "Few multiply-adds are no short time, for gates are cheap to count and slow to apply; and small is not good.",
+        "layers-and-cost",
+    ),
+    "layers": (
+        "The same, layer by layer in the order of the pass; what belongs to an attention block is marked.",
+        "A share of the work is no share of the answer; and multiply-adds leave out what is done value by value.",
+        "layers-and-cost",
+    ),
+    "bench": (
+        "What a mechanism takes by itself, step by step, for the feature map and the options that you choose.",
+        "It says nothing of what it does: nothing is trained here. And SK holds the convolution that it replaces.",
+        "the-bench",
+    ),
+    "growth": (
+        "What each setting takes when the channels, or both sides of the map, are a quarter to four times as many.",
+        "The curves are counts, not times; and a network rarely makes its maps larger and its channels more at once.",
+        "the-bench",
+    ),
 }

@@ -50,6 +50,8 @@ def open_tab(page: Page, tab: str) -> None:
         count = len(attnviz.catalogue("embedded"))
         page.wait_for_function(f"document.querySelectorAll('.av-compare .model').length === {count}")
         page.wait_for_selector(".av-compare .progress[hidden]", state="attached")
+    if tab == "models":
+        page.wait_for_selector(".av-layers tr.whole")
     page.wait_for_timeout(500)
 
 

@@ -43,6 +43,32 @@ def test_compare(page: Page, served: str, theme: str) -> None:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
+def test_models(page: Page, served: str, theme: str) -> None:
+    page.goto(f"{served}/?__theme={theme}&tab=models")
+    page.wait_for_selector(".av-layers tr.whole")
+    page.click(".av-networks .time")
+    page.wait_for_selector(".av-networks tr[data-row='latency']")
+    page.click(".av-layers .all")
+    page.evaluate("document.querySelectorAll('.av-about').forEach((about) => { about.open = true; })")
+    assert found(page) == []
+    page.select_option(".av-networks .second", "")
+    expect(page.locator(".av-layers .two")).to_have_count(0)
+    assert found(page) == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_bench(page: Page, served: str, theme: str) -> None:
+    page.goto(f"{served}/?__theme={theme}&tab=bench")
+    page.wait_for_selector(".av-growth td")
+    page.select_option(".av-bench [data-side='A'] .head select", "SK")
+    page.fill(".av-bench [data-option='groups'] input", "7")
+    page.keyboard.press("Tab")
+    expect(page.locator(".av-bench .said")).to_contain_text("groups is 7")
+    page.evaluate("document.querySelectorAll('.av-about').forEach((about) => { about.open = true; })")
+    assert found(page) == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_read(page: Page, served: str, theme: str) -> None:
     page.goto(f"{served}/?__theme={theme}&tab=read")
     page.wait_for_selector(".av-text .katex-display")
@@ -58,8 +84,11 @@ def test_panels_with_their_sentences_open(page: Page, served: str, theme: str) -
 
 
 @pytest.mark.parametrize("width", [390, 1920])
-def test_other_widths_and_a_lecture(page: Page, served: str, width: int) -> None:
+@pytest.mark.parametrize(
+    ("tab", "ready"), [("inspect", READY), ("models", ".av-layers tr.whole"), ("bench", ".av-growth td")]
+)
+def test_other_widths_and_a_lecture(page: Page, served: str, width: int, tab: str, ready: str) -> None:
     page.set_viewport_size({"width": width, "height": 900})
-    page.goto(f"{served}/?lecture=1")
-    page.wait_for_selector(READY)
+    page.goto(f"{served}/?lecture=1&tab={tab}")
+    page.wait_for_selector(ready)
     assert found(page) == []

@@ -162,7 +162,13 @@ def test_every_tab_can_be_opened(page: Page, served: str, width: int, query: str
     page.set_viewport_size({"width": width, "height": 800})
     page.goto(f"{served}/{query}")
     page.wait_for_selector(READY)
-    for name, title in (("read", "Read"), ("compare", "Compare"), ("inspect", "Inspect")):
+    for name, title in (
+        ("read", "Read"),
+        ("bench", "Bench"),
+        ("models", "Models"),
+        ("compare", "Compare"),
+        ("inspect", "Inspect"),
+    ):
         page.get_by_role("tab", name=title).click()  # as a pointer does: it fails where something lies over it
         assert page.evaluate("document.body.dataset.tab") == name
         if name == "compare":

@@ -4,6 +4,7 @@ const at = (selector) => element.querySelector(selector);
 const [link, lecture, address, taken] = [".link", ".lecture", ".address", ".export"].map(at);
 const LARGER = 1.35; // in a lecture, on a screen that has room for it
 const ROOM = 900; // pixels
+const BESIDE = 880; // pixels that the tabs and the tools need in one row
 
 // The view's settings in a link: how each reads, and what is understood.
 const SETTINGS = {
@@ -12,11 +13,15 @@ const SETTINGS = {
   scale: { of: (view) => view.scale, to: (text) => ["own", "shared", "absolute"].includes(text) && { scale: text } },
   grid: { of: (view) => (view.smooth ? "smooth" : "native"), to: (text) => ["smooth", "native"].includes(text) && { smooth: text === "smooth" } },
 };
-// Where a person is: the open tab, and the stage that is compared once it was chosen.
+// Where a person is: the open tab; once they were chosen, the stage that is compared and the networks that are counted.
 const tabs = () => [...document.querySelectorAll("[role=tab]")];
 const PLACES = {
   tab: { known: props.tabs, plain: props.tabs[0], go: stay },
   stage: { known: props.stages, go: (name) => av.put("stage", name) },
+  networks: {
+    known: { includes: (text) => text.split(",").length <= 2 && text.split(",").every((id) => props.models.includes(id)) },
+    go: (text) => av.put("networks", text),
+  },
 };
 let returning = false; // to a tab that the address names: no step of its own
 function stay(name) {
@@ -73,7 +78,9 @@ const writeSoon = () => {
 
 function teach(on) {
   teaching = on;
-  document.body.style.zoom = on && window.innerWidth >= ROOM ? LARGER : "";
+  const zoom = on && window.innerWidth >= ROOM ? LARGER : 1;
+  document.body.style.zoom = zoom > 1 ? zoom : "";
+  document.body.classList.toggle("av-stacked", window.innerWidth / zoom < BESIDE);
   document.body.classList.toggle("av-lecture", on);
   lecture.setAttribute("aria-pressed", String(on));
 }
@@ -139,16 +146,9 @@ av.on("busy", element, (busy) => { opening &&= busy; }); // refused, or given up
 // One file at a time: choices that wait for an answer are gathered, and would be one.
 av.on("busy", element, (busy) => { taken.disabled = busy; });
 
-/** Give the visitor's browser a file to keep. */
-function keep({ name, mime, data }) {
-  const address = URL.createObjectURL(new Blob([av.bytes(data)], { type: mime }));
-  av.node("a", { href: address, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(address), 10000);
-}
-
 watch("value", () => {
   opening = false;
-  if (props.value.file) keep(props.value.file);
+  if (props.value.file) av.keep(props.value.file);
   touched = true;
   write();
 });
@@ -156,7 +156,7 @@ av.on("view", element, (view) => {
   for (const [name, { of }] of Object.entries(SETTINGS)) plain[name] ??= of(view);
   writeSoon();
 });
-av.on("stage", element, () => write());
+for (const place of ["stage", "networks"]) av.on(place, element, () => write());
 window.addEventListener("popstate", () => {
   const name = new URLSearchParams(location.search).get("tab") ?? props.tabs[0];
   if (element.isConnected && name !== av.get("tab")) stay(name);

@@ -108,6 +108,7 @@ class Inspect:
             kinds=list(exports.MAKERS),
             tabs=list(texts.TABS),
             stages=list(compareviews.STAGES),
+            models=list(self._analyst.cards),
         )
 
     def beside(self) -> None:

@@ -134,6 +134,13 @@ window.attnviz = (() => {
     return made;
   }
 
+  /** Give the visitor's browser a file to keep. */
+  function keep({ name, mime, data }) {
+    const address = URL.createObjectURL(new Blob([bytes(data)], { type: mime }));
+    node("a", { href: address, download: name }).click();
+    setTimeout(() => URL.revokeObjectURL(address), 10000);
+  }
+
   /** A choice of one of several [value, text]: {element, mark(value)}; choosing calls `choose(value)`. */
   function choice(label, options, choose) {
     const element = node("div", { class: "av-switch", role: "radiogroup", "aria-label": label });
@@ -165,5 +172,5 @@ window.attnviz = (() => {
     return { element, mark };
   }
 
-  return { choice, bytes, unpack, put, on, get, send, settle, alive, giveUp, busy, fill, short, level, node, luts: {} };
+  return { choice, bytes, unpack, put, on, get, send, settle, alive, giveUp, busy, fill, short, level, node, keep, luts: {} };
 })();

@@ -1,0 +1,331 @@
+"""What a network costs, layer by layer: parameters, multiply-adds, memory, and the time of a pass.
+
+Everything but the time is counted on a private copy of the network (``Backbone.private``), which shares
+its weights: nobody else sees a hook, a mode or a flag change.
+"""
+
+import csv
+import io
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
+from torch.func import functional_call
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.hooks import RemovableHandle
+from torch.utils.module_tracker import ModuleTracker
+from torchinfo import summary
+from torchinfo.torchinfo import clear_cached_forward_pass
+
+from attnviz.capture import Backbone
+from attnviz.errors import ModelError, OptionError
+
+OPTIMIZERS = {"SGD": 0, "SGD with momentum": 1, "Adam": 2}  # numbers that an optimizer keeps for each parameter
+COLUMNS = ("layer", "type", "attention", "output", "params", "macs", "activation_bytes")
+OWN = ("own_params", "own_macs", "own_activation_bytes")
+
+
+@dataclass(frozen=True)
+class Amount:
+    """Parameters, multiply-adds, and bytes of activations: see ``measure``."""
+
+    params: int = 0
+    macs: int = 0
+    activations: int = 0
+
+    def __add__(self, other: "Amount") -> "Amount":
+        return Amount(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One module of a network.
+
+    Attributes:
+        path: its dotted path; "" is the network itself.
+        kind: its class's name.
+        output: the shape of what it gave (where it runs more than once: the last time), without the batch.
+        total: what it and everything in it costs, all its runs together.
+        own: what it costs outside of the modules in it: a product or a sum that its own ``forward`` computes.
+        leaf: whether it has no modules in it.
+        block: the path of the attention block that it is or lies in, or None.
+    """
+
+    path: str
+    kind: str
+    output: tuple[int, ...]
+    total: Amount
+    own: Amount
+    leaf: bool
+    block: str | None
+
+    @property
+    def attention(self) -> bool:
+        """Whether it is an attention block, not a part of one."""
+        return self.block == self.path
+
+
+@dataclass(frozen=True)
+class Training:
+    """Bytes that training takes, an estimate: ``weights + gradients + optimizer + activations``.
+
+    Weights and gradients: the parameters' bytes, once each; optimizer: OPTIMIZERS times that; activations:
+    ``Cost.saved`` times the batch. Not in it: the batch itself, buffers, what libraries reserve for their work,
+    and what the allocator cannot use.
+    """
+
+    weights: int
+    gradients: int
+    optimizer: int
+    activations: int
+
+    @property
+    def total(self) -> int:
+        return self.weights + self.gradients + self.optimizer + self.activations
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a network costs for one input.
+
+    Attributes:
+        layers: its modules in the order they first ran, each after the one it lies in; the first is the network.
+        shape: the input's, (C, H, W).
+        weights: bytes of the parameters.
+        saved: bytes that autograd keeps of the forward pass for the backward pass, each tensor once, weights and
+            input left out; measured with gradients wanted for all weights, in eval mode.
+    """
+
+    layers: tuple[Layer, ...]
+    shape: tuple[int, ...]
+    weights: int
+    saved: int
+
+    @property
+    def total(self) -> Amount:
+        """The whole network's."""
+        return self.layers[0].total
+
+    def training(self, batch: int, optimizer: str = "SGD with momentum") -> Training:
+        """An estimate of the memory that training takes. Raises OptionError for an optimizer not in OPTIMIZERS."""
+        if optimizer not in OPTIMIZERS:
+            raise OptionError(f"no optimizer {optimizer!r}; there are {', '.join(OPTIMIZERS)}")
+        if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
+            raise OptionError(f"a batch is a whole number of pictures, 1 or more, not {batch!r}")
+        return Training(self.weights, self.weights, OPTIMIZERS[optimizer] * self.weights, batch * self.saved)
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds of a forward pass: the median of ``runs``, and the quarter and three quarters of them."""
+
+    median: float
+    low: float
+    high: float
+    runs: int
+
+
+class Inside(ModuleTracker):
+    """Which module of one network is running, the innermost alone.
+
+    ``FlopCounterMode`` comes with a tracker that puts its hooks on every module of the process: other threads'
+    passes would be slowed down and mixed in. This one puts hooks on the modules of one network, to be private to
+    its user; the counter's counts by module are then each module's own.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.running = [""]
+        self._model = model
+        self._handles: list[RemovableHandle] = []
+
+    def __enter__(self) -> "Inside":
+        for path, module in self._model.named_modules():
+            self._handles.append(module.register_forward_pre_hook(lambda *_, path=path: self._enter(path)))
+            self._handles.append(module.register_forward_hook(lambda *_: self._leave()))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while self._handles:
+            self._handles.pop().remove()
+
+    def _enter(self, path: str) -> None:
+        self.running.append(path)
+        self.parents = {"Global", path}
+
+    def _leave(self) -> None:
+        self.running.pop()
+        self.parents = {"Global", self.running[-1]}
+
+
+def counter(model: nn.Module) -> FlopCounterMode:
+    """Torch's flop counter for one network that nobody else uses, safe beside other threads; see ``Inside``."""
+    made = FlopCounterMode(display=False)
+    made.mod_tracker = Inside(model)
+    return made
+
+
+class Made(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts the bytes of every tensor that is computed, by the module that is running; views are not new."""
+
+    def __init__(self, inside: Inside) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.inside = inside
+        self.bytes: dict[str, int] = defaultdict(int)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        output = func(*args, **(kwargs or {}))
+        known = {_place(tensor) for tensor in _tensors((args, kwargs))}
+        new = {_place(tensor): tensor.untyped_storage().nbytes() for tensor in _tensors(output)}
+        self.bytes[self.inside.running[-1]] += sum(size for place, size in new.items() if place not in known)
+        return output
+
+
+def measure(backbone: Backbone, shape: Sequence[int]) -> Cost:
+    """Count what a network costs for one input of shape (C, H, W).
+
+    Parameters are the numbers that training sets (weights and biases; BatchNorm's running statistics are none).
+
+    Multiply-adds (MACs) are half the operations that torch's flop counter finds: convolutions and every matrix
+    product, whether a module's or a function's (a Non-Local block's two products are functions'). A bias, a norm,
+    an activation, pooling, a softmax, a sum and a product value by value are not counted.
+
+    Activations are the bytes of every tensor that the pass computes, in the network's own type, as if no layer
+    worked in place; views of others are none. Without gradients most are freed along the way, so that a pass
+    needs less at a time; what training keeps is ``Cost.saved``.
+
+    Raises:
+        ModelError: in one line, where the network cannot take such an input.
+    """
+    shape, x = tuple(shape), _noise(backbone, shape)
+    try:
+        with backbone.private() as model:
+            rows, macs, made = _count(model, x)
+            saved = _saved(model, x)
+            params = {path: 0 for path, _ in model.named_modules()}
+            for name, parameter in model.named_parameters():
+                params[name.rpartition(".")[0]] += parameter.numel()
+            weights = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
+    except RuntimeError as error:
+        if isinstance(error, ModelError):
+            raise
+        reason = str(error.__cause__ or error).splitlines()[0]
+        raise ModelError(f"this network cannot take an input of shape {shape}: {reason}") from None
+    own = {path: Amount(count, macs[path], made[path]) for path, count in params.items()}
+    return Cost(tuple(_layers(rows, own, backbone.blocks)), shape, weights, saved)
+
+
+Row = tuple[str, nn.Module, tuple[int, ...]]
+
+
+def _count(model: nn.Module, x: Tensor) -> tuple[list[Row], dict[str, int], dict[str, int]]:
+    """One pass: torchinfo's rows, one a module, and each module's own MACs and bytes of activations."""
+    flops = counter(model)
+    inside = flops.mod_tracker
+    assert isinstance(inside, Inside)
+    with flops, Made(inside) as made:
+        listed = summary(model, input_data=x, verbose=0).summary_list
+    clear_cached_forward_pass()  # torchinfo keeps the last network of a class alive
+    paths = {module: path for path, module in model.named_modules()}
+    rows = {paths[info.module]: (info.module, tuple(info.output_size[1:])) for info in listed}
+    own = {path: sum(found.values()) // 2 for path, found in flops.get_flop_counts().items()}
+    return [(path, *row) for path, row in rows.items()], defaultdict(int, own), made.bytes
+
+
+def _saved(model: nn.Module, x: Tensor) -> int:
+    """Bytes that autograd keeps of a pass; a network's own flags stay as they are."""
+    known = {_place(tensor) for tensor in (x, *model.parameters(), *model.buffers())}
+    kept: dict[int, Any] = {}  # the storages themselves, so that no address is given twice
+
+    def pack(tensor: Tensor) -> Tensor:
+        kept[_place(tensor)] = tensor.untyped_storage()
+        return tensor
+
+    weights = {name: weight.detach().requires_grad_() for name, weight in model.named_parameters()}
+    with torch.enable_grad(), saved_tensors_hooks(pack, lambda tensor: tensor):
+        functional_call(model, weights, (x,))
+    return sum(storage.nbytes() for place, storage in kept.items() if place not in known)
+
+
+def _layers(rows: Iterable[Row], own: Mapping[str, Amount], blocks: Iterable[str]) -> Iterable[Layer]:
+    for path, module, output in rows:
+        inside = f"{path}." if path else ""
+        below = [amount for name, amount in own.items() if name == path or name.startswith(inside)]
+        block = next((name for name in blocks if f"{path}.".startswith(f"{name}.")), None)
+        leaf = not any(True for _ in module.children())
+        yield Layer(path, type(module).__name__, output, sum(below, Amount()), own[path], leaf, block)
+
+
+def latency(backbone: Backbone, shape: Sequence[int], runs: int) -> Latency:
+    """The time of a forward pass of noise (C, H, W) on this machine, as it is now; a pass to warm up is left out."""
+    x, times = _noise(backbone, shape), []
+    for _ in range(runs + 1):
+        start = time.perf_counter()
+        backbone.run(x, read=False)
+        if x.is_cuda:
+            torch.cuda.synchronize(x.device)
+        times.append(1000 * (time.perf_counter() - start))
+    low, median, high = statistics.quantiles(times[1:], n=4, method="inclusive")
+    return Latency(median, low, high, runs)
+
+
+def align(first: Cost, second: Cost) -> list[tuple[Layer | None, Layer | None]]:
+    """Two networks' layers side by side, by path: the first's order, the second's own after what they follow."""
+    ours, theirs = ({layer.path: layer for layer in cost.layers} for cost in (first, second))
+    order, before = list(ours), ""
+    for path in theirs:
+        if path not in ours:
+            order.insert(order.index(before) + 1, path)
+        before = path
+    return [(ours.get(path), theirs.get(path)) for path in order]
+
+
+def table(costs: Mapping[str, Cost]) -> str:
+    """One network's layers as CSV, or two with the difference (second minus first); keys name the networks."""
+    (name, first), *rest = costs.items()
+    if not rest:
+        rows = [[*_cells(layer), *astuple(layer.own)] for layer in first.layers]
+        return _csv([[*COLUMNS, *OWN], *rows])
+    (other, second), *_ = rest
+    head = [*COLUMNS[:3], *(f"{each}: {column}" for each in (name, other) for column in COLUMNS[3:])]
+    lines: list[list[Any]] = [[*head, *(f"difference: {column}" for column in COLUMNS[4:])]]
+    for pair in align(first, second):
+        here = next(layer for layer in pair if layer is not None)
+        cells = [_cells(layer)[3:] if layer else [""] * len(COLUMNS[3:]) for layer in pair]
+        before, after = (astuple(layer.total if layer else Amount()) for layer in pair)
+        lines.append([*_cells(here)[:3], *cells[0], *cells[1], *(b - a for a, b in zip(before, after, strict=True))])
+    return _csv(lines)
+
+
+def _cells(layer: Layer) -> list[Any]:
+    attention = "block" if layer.attention else "inside" if layer.block else ""
+    return [layer.path, layer.kind, attention, "x".join(map(str, layer.output)), *astuple(layer.total)]
+
+
+def _noise(backbone: Backbone, shape: Sequence[int]) -> Tensor:
+    shape = tuple(shape)
+    if len(shape) != 3 or any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in shape):
+        raise OptionError(f"an input's shape is (C, H, W), three whole numbers, not {shape!r}")
+    return backbone.place(torch.randn(1, *shape, generator=torch.Generator().manual_seed(0)))
+
+
+def _csv(rows: Iterable[Sequence[Any]]) -> str:
+    file = io.StringIO()
+    csv.writer(file, lineterminator="\n").writerows(rows)
+    return file.getvalue()
+
+
+def _tensors(values: Any) -> list[Tensor]:
+    return [leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor)]
+
+
+def _place(tensor: Tensor) -> int:
+    return int(tensor.untyped_storage().data_ptr())
