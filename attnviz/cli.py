@@ -79,6 +79,22 @@ def fetch(
     raise typer.Exit(1 if failed else 0)
 
 
+@app.command()
+def readers(
+    others: Annotated[
+        bool, typer.Option("--draw", help="twelve of timm's other architectures, drawn at random")
+    ] = False,
+) -> None:
+    """Build every listed network with drawn weights, read its attention and verify it; a table (half a minute)."""
+    from attnviz import checkup
+
+    names = checkup.drawn() if others else []
+    if names:
+        typer.echo(f"Drawn: {', '.join(names)}\n")
+    for line in checkup.table(checkup.check_drawn(names) if others else checkup.check_listed()):
+        typer.echo(line)
+
+
 def _entry(model_id: str) -> Entry:
     """Of a listed network at once; another of timm's is looked up in timm, which takes seconds."""
     entry = entries().get(model_id)

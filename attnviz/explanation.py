@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from attnviz.capture import AffinityMap, Backbone, Coordinate, Edit
-from attnviz.capture.backbone import check_pictures, reads_mean
+from attnviz.capture.backbone import check_pictures
+from attnviz.capture.outputs import Region, logits_of, reads_mean
 from attnviz.capture.passes import Cut, Pass
 from attnviz.capture.values import Flow, Reading, Value, first
 from attnviz.errors import EditError, OptionError, PictureError, ShapeError
@@ -230,6 +231,7 @@ def explain(
     cam_layer: str | None = None,
     cam_call: int = -1,
     edits: Edit | Sequence[Edit] = (),
+    region: Region | None = None,
 ) -> Explanation:
     """Run a picture through a backbone once and keep what every attention block did.
 
@@ -240,6 +242,8 @@ def explain(
         cam_layer: whose output Grad-CAM stands on; None for the last feature map of more than one position.
         cam_call: which run of that layer, counted from 0; -1 for the last.
         edits: changes made to attention values during the pass; one or several.
+        region: for a model that scores every place, (top, left, bottom, right) on its output: what is explained is
+            the mean score there.
 
     Raises:
         AttnvizError: in one line, for a picture, target, layer or edit that cannot be.
@@ -252,10 +256,9 @@ def explain(
     edits = _edits(edits)
     layer, linear = _stand(backbone, x, cam_layer, cam_call)
     output, watcher = _pass(backbone, x, edits, layer, linear, cam_call)
-    logits = output[0] if isinstance(output, Tensor) and output.dim() == 2 and len(output) == 1 else None
+    logits, reason = logits_of(output, region)
     index: int | tuple[int, int] | None = None
     cam: Cam | None = None
-    reason: str | None = "the model's output is not one row of logits, so there is no class to explain"
     if logits is not None:
         if not logits.isfinite().all():
             raise PictureError("this picture, or an edit, overflows the network: its logits are no finite numbers")

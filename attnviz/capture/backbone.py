@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from attnviz.capture.edits import Change, Edit, Means, mean_key, plan
 from attnviz.capture.findings import Findings, examine
+from attnviz.capture.outputs import reads_mean
 from attnviz.capture.passes import Cut, Pass, running
 from attnviz.capture.search import Search, search
 from attnviz.capture.taps import Taps
@@ -292,17 +293,6 @@ def check_pictures(x: Tensor, *, one: bool = False) -> None:
     # A sum is finite only where all are, and twenty times faster; a finite picture may still overflow it.
     if not x.sum().isfinite() and not x.isfinite().all():
         raise PictureError(f"the picture holds values that are no numbers, or too large for {x.dtype}")
-
-
-def reads_mean(features: Tensor, run: tuple[tuple[Any, ...], Any], output: Any) -> bool:
-    """Whether a linear layer's run, (arguments, result), read the mean of ``features`` (B, C, H, W)
-    over positions, and its result is the network's output."""
-    args, result = run
-    mean = features.detach().mean((2, 3))
-    if not (isinstance(output, Tensor) and torch.equal(result, output) and args and args[0].shape == mean.shape):
-        return False
-    near = max(1e-3, 4 * torch.finfo(mean.dtype).eps)
-    return bool(torch.allclose(args[0].detach(), mean, rtol=near, atol=near * float(mean.abs().max())))
 
 
 def instrument(

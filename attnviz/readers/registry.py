@@ -34,13 +34,19 @@ def reads_like(name: str, *attributes: str) -> Callable[[Reader], Reader]:
 
 def twin(module: nn.Module) -> Twin | None:
     """The module's twin, or None where no reader knows it."""
+    reader = reader_of(module)
+    return reader(module) if reader is not None else None
+
+
+def reader_of(module: nn.Module) -> Reader | None:
+    """The reader of the module's class, or None; it may still refuse the module for its options."""
     for kind in type(module).__mro__:
         reader = _by_path.get(f"{kind.__module__}.{kind.__qualname__}")
         if reader is not None:
-            return reader(module)
+            return reader
     for name, attributes, reader in _by_signature:
         if type(module).__name__ == name and all(hasattr(module, attribute) for attribute in attributes):
-            return reader(module)
+            return reader
     return None
 
 

@@ -1,0 +1,72 @@
+"""What a model returned: where its logits are, and whether they are a linear layer of the last map's mean."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from attnviz.errors import OptionError
+
+Region = tuple[int, int, int, int]
+NAMES = ("logits", "out", "output")  # what a dict's or an object's logits are called, where it has several tensors
+
+
+def scores(output: Any) -> Tensor | None:
+    """The tensor of scores in what a model returned: itself, a dict's or an object's logits, a tuple's first."""
+    if isinstance(output, Tensor):
+        return output
+    fields = output if isinstance(output, Mapping) else getattr(output, "__dict__", {})
+    if isinstance(output, tuple | list):
+        return next((value for value in output if isinstance(value, Tensor)), None)
+    named = [fields[name] for name in NAMES if isinstance(fields.get(name), Tensor)]
+    tensors = [value for value in fields.values() if isinstance(value, Tensor)]
+    return named[0] if named else tensors[0] if len(tensors) == 1 else None
+
+
+def logits_of(output: Any, region: Region | None) -> tuple[Tensor | None, str | None]:
+    """The logits (N,) of one picture, or None and why there are none.
+
+    Args:
+        output: what the model returned.
+        region: (top, left, bottom, right) on a map of scores (1, N, h, w), whose mean there is explained.
+
+    Raises:
+        OptionError: for a region that the output does not have.
+    """
+    found = scores(output)
+    if region is not None:
+        return _mean(found, region), None
+    if found is None:
+        return None, f"the model returned {type(output).__name__}, in which no scores are known"
+    if found.dim() == 2 and len(found) == 1:
+        return found[0], None
+    if found.dim() == 4 and len(found) == 1:
+        _, count, height, width = found.shape
+        return None, (
+            f"the model's output is a map of {count} scores on {height} x {width} places: say for which of them with "
+            "region=(top, left, bottom, right)"
+        )
+    return None, "the model's output is not one row of logits, so there is no class to explain"
+
+
+def _mean(found: Tensor | None, region: Region) -> Tensor:
+    if found is None or found.dim() != 4 or len(found) != 1:
+        raise OptionError("a region belongs to a model whose output is a map of scores (1, N, h, w)")
+    height, width = found.shape[2:]
+    whole = len(region) == 4 and all(isinstance(n, int) and not isinstance(n, bool) for n in region)
+    if not whole or not (0 <= region[0] < region[2] <= height and 0 <= region[1] < region[3] <= width):
+        raise OptionError(f"region is {region!r}; it must be (top, left, bottom, right) within {height} x {width}")
+    top, left, bottom, right = region
+    return found[0, :, top:bottom, left:right].mean((1, 2))
+
+
+def reads_mean(features: Tensor, run: tuple[tuple[Any, ...], Any], output: Any) -> bool:
+    """Whether a linear layer's run, (arguments, result), read the mean of ``features`` (B, C, H, W)
+    over positions, and its result is the network's scores."""
+    args, result = run
+    found, mean = scores(output), features.detach().mean((2, 3))
+    if found is None or not torch.equal(result, found) or not args or args[0].shape != mean.shape:
+        return False
+    near = max(1e-3, 4 * torch.finfo(mean.dtype).eps)
+    return bool(torch.allclose(args[0].detach(), mean, rtol=near, atol=near * float(mean.abs().max())))
