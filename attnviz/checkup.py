@@ -114,9 +114,10 @@ def table(rows: Iterator[Checked]) -> Iterator[str]:
         verified = len(row.findings.blocks) - len(row.findings.unverified)
         yield (
             f"| {row.name} | {row.params / 1e6:.2f} M | {kinds} | {verified} of {len(row.findings.blocks)}"
-            f"{_skipped(row.findings)} | {row.error:.0e} | {row.degenerate} |"
+            f"{_skipped(row.findings)} | {f'{row.error:.0e}' if row.error else 0} | {row.degenerate} |"
         )
 
 
 def _skipped(findings: Findings) -> str:
-    return f"; skipped: {'; '.join(findings.skipped)}" if findings.skipped else ""
+    count = len(findings.skipped)
+    return f"; {count} skipped, first {findings.skipped[0]}" if count else ""

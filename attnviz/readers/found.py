@@ -90,14 +90,26 @@ def blocks(seen: list[Seen], label: Callable[[str], str]) -> tuple[dict[str, Fou
             found.setdefault(each.scope, []).append(gate)
         elif _gates_something(each):
             shape = " x ".join(map(str, each.value.shape[1:]))
-            skipped.append(f"{each.scope}: a {each.function.strip('_')} of shape {shape}")
+            part = each.batch is not None and len(each.value) != each.batch
+            where = " in each of many windows" if part else ""
+            skipped.append(f"{each.scope}: a {each.function.strip('_')} of shape {shape}{where}")
     whole = {scope: Found(label(scope), gates) for scope, gates in found.items() if _whole(gates)}
     return whole, (*skipped, *(f"{scope}: one strip without the other" for scope in found if scope not in whole))
 
 
 def _gates_something(seen: Seen) -> bool:
     """Whether a gate that was not classified may be attention: no activation, and no classes' probabilities."""
-    return not seen.last and seen.value.dim() > 2 and not any(use.own_input for use in seen.uses)
+    activation = any(use.own_input or _pointwise(seen.source, use.other) for use in seen.uses)
+    return not seen.last and seen.value.dim() > 2 and not activation
+
+
+def _pointwise(source: Tensor, x: Tensor | None) -> bool:
+    """Whether each gate hangs on its own feature alone, by a line for each channel: x * sigmoid(v x + b)."""
+    if x is None or x.dim() != 4 or source.shape != x.shape:
+        return False
+    s, f = (each.flatten(2) - each.flatten(2).mean(2, keepdim=True) for each in (source, x))
+    slope = (s * f).sum(2, keepdim=True) / (f * f).sum(2, keepdim=True).clamp(min=1e-12)
+    return float((s - slope * f).abs().max()) <= 1e-3 * float(s.abs().max())
 
 
 def _whole(gates: list[Gate]) -> bool:
@@ -108,8 +120,10 @@ def _whole(gates: list[Gate]) -> bool:
 
 def classify(seen: Seen) -> Gate | None:
     """A gate's kind by its shape; None for what is no attention: activations, the classifier, what meets nothing."""
+    if seen.batch is not None and len(seen.value) != seen.batch:
+        return None  # of parts of the picture: windows
     for use in seen.uses:
-        if use.own_input:
+        if use.own_input or _pointwise(seen.source, use.other):
             return None
         gate = _product(seen, use) if use.how == "product" else _matrix(seen, use)
         if gate is not None:

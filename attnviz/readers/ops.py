@@ -61,8 +61,10 @@ class Seen:
     source: Tensor  # what the function was given
     value: Tensor
     grid: tuple[int, ...] | None  # of the scope's own input
+    batch: int | None  # of the network's
     time: int  # rises with what the network computes
     edited: bool = False
+    given: Tensor | None = None  # what the function was given, itself: ``source`` may be a copy
     last: bool = True  # nothing was computed of it: the network ends in it
     uses: list[Use] = field(default_factory=list)
 
@@ -85,11 +87,14 @@ class Watch(TorchFunctionMode):
         self._stack: list[tuple[str, bool, tuple[int, ...] | None]] = []
         self._calls: Counter[str] = Counter()
         self._counts: Counter[tuple[str, int]] = Counter()
+        self._batch: int | None = None
         self._alias: dict[int, tuple[Tensor, Seen, bool]] = {}
 
     def enter(self, scope: str, args: tuple[Any, ...], *, known: bool) -> None:
         """A module starts; in ``known`` ones nothing is noted, for a reader reads them."""
         x = args[0] if args else None
+        if self._batch is None and isinstance(x, Tensor):
+            self._batch = len(x)
         grid = tuple(x.shape[2:]) if isinstance(x, Tensor) and x.dim() == 4 else None
         self._stack.append((scope, known, grid))
 
@@ -133,21 +138,30 @@ class Watch(TorchFunctionMode):
         axis = kwargs.get("dim", args[1] if len(args) > 1 else None) if name == "softmax" else None
         axis = axis % value.dim() if isinstance(axis, int) else None
         kept = value.detach().clone()
-        seen = Seen(scope, call, index, name, axis, args[0], kept, grid, next(self._clock), change is not None)
+        source = args[0].detach().clone() if self._keep else args[0]
+        edited = change is not None
+        seen = Seen(scope, call, index, name, axis, source, kept, grid, self._batch, next(self._clock), edited)
+        seen.given = args[0]
         self.seen.append(seen)
         self._alias[id(value)] = (value, seen, False)
         return value
 
     def _attention(self, func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-        """softmax(q k / sqrt(d)) v, whose weights torch does not give: they are computed here; masks are not read."""
-        plain = len(args) == 3 and not any(kwargs.get(name) for name in ("attn_mask", "is_causal", "enable_gqa"))
+        """softmax(q k / sqrt(d) + bias) v, whose weights torch does not give: they are computed here.
+
+        Masks that leave places out are not read.
+        """
+        bias = kwargs.get("attn_mask")
+        odd = kwargs.get("is_causal") or kwargs.get("enable_gqa") or (bias is not None and bias.dtype == torch.bool)
         result = func(*args, **kwargs)
-        if not plain or kwargs.get("dropout_p"):
+        if len(args) != 3 or odd or kwargs.get("dropout_p"):
             return result
         q, k, v = args
         scale = kwargs.get("scale") or q.shape[-1] ** -0.5
-        value = self._gate("softmax", torch.softmax, ((q @ k.transpose(-1, -2)) * scale,), {"dim": -1})
+        logits = q @ k.transpose(-1, -2) * scale
+        value = self._gate("softmax", torch.softmax, (logits if bias is None else logits + bias,), {"dim": -1})
         seen = self.seen[-1]
+        seen.last = False
         if seen.edited:
             result = value @ v
         use = Use("matrix", value.detach().clone(), first=True, plus=False, own_input=False, before=None, after=None)
@@ -182,7 +196,7 @@ class Watch(TorchFunctionMode):
             gate=alias.detach().clone(),
             first=place == 0,
             plus=plus,
-            own_input=others[0] is seen.source,
+            own_input=others[0] is seen.given,
             before=other.abs().mean(1) if maps else None,
             after=result.detach().abs().mean(1) if maps and result.dim() == 4 else None,
         )

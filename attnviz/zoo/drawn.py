@@ -20,7 +20,7 @@ def draw(model: nn.Module, size: tuple[int, ...], seed: int = 0) -> nn.Module:
     """Draw all weights anew, the same for the same seed; returns the model, in eval mode.
 
     Weights are normal with variance 2 / fan-in (He et al. 2015), norms' scales uniform from 0.5 to 1.5, biases normal
-    with deviation 0.3; batch norms' statistics are measured on noise.
+    with deviation 0.3; batch norms' statistics are measured on noise. An ECA's kernel has length 6.
 
     Args:
         model: changed in place.
@@ -37,10 +37,12 @@ def draw(model: nn.Module, size: tuple[int, ...], seed: int = 0) -> nn.Module:
 
 
 def _fill(name: str, tensor: Tensor, generator: torch.Generator) -> None:
-    if tensor.dim() > 1:
-        # A convolution along channels has few weights and reads means that hardly differ: it is drawn wider.
-        gain = 3.0 if tensor.dim() == 3 else 1.0
-        tensor.copy_(torch.randn(tensor.shape, generator=generator) * gain * (2 / tensor[0].numel()) ** 0.5)
+    if tensor.dim() == 3:
+        # A convolution along channels reads means that hardly differ, with few weights: their length is set.
+        weights = torch.randn(tensor.shape, generator=generator)
+        tensor.copy_(6 * weights / weights.norm())
+    elif tensor.dim() > 1:
+        tensor.copy_(torch.randn(tensor.shape, generator=generator) * (2 / tensor[0].numel()) ** 0.5)
     elif name == "weight":
         tensor.copy_(torch.rand(tensor.shape, generator=generator) + 0.5)
     else:
