@@ -60,7 +60,7 @@ def check_drawn(names: list[str]) -> Iterator[Checked]:
 def check(name: str, model: nn.Module, size: tuple[int, ...]) -> Checked:
     """Draw a network's weights, read it and verify it; ``size``: (C, H, W) of its input."""
     params = sum(weight.numel() for weight in model.parameters())
-    backbone = Backbone(draw(model, size), searched=False)
+    backbone = Backbone(draw(model, size), search=True)
     x = torch.randn(1, *size, generator=torch.Generator().manual_seed(1))
     records = explain(backbone, x).attention
     return Checked(name, params, backbone.findings(x), sum(degenerate(record) for record in records))

@@ -15,7 +15,7 @@ from attnviz.capture.edits import Change, Edit, Means, mean_key, plan
 from attnviz.capture.findings import Findings, examine
 from attnviz.capture.outputs import reads_mean
 from attnviz.capture.passes import Cut, Pass, running
-from attnviz.capture.search import Search, search
+from attnviz.capture.search import Search, look
 from attnviz.capture.taps import Taps
 from attnviz.capture.values import AffinityMap
 from attnviz.cards import ModelCard
@@ -62,7 +62,7 @@ class Backbone:
         means: Means | None = None,
         card: ModelCard | None = None,
         *,
-        searched: bool = True,
+        search: bool = False,
     ) -> None:
         self.model = model
         own = {path: module for path, module in model.named_modules() if isinstance(module, Mechanism) and path}
@@ -86,7 +86,7 @@ class Backbone:
         self._flags = {parameter: parameter.requires_grad for parameter in model.parameters()}
         self._heads: dict[tuple[int, ...], Head] = {}
         self._findings: dict[tuple[int, ...], Findings] = {}
-        self._searched, self._search = searched, Search({}, frozenset(), ())
+        self._searched, self._search = not search, Search({}, frozenset(), ())
         self._lock, self._copying = threading.Lock(), threading.Lock()
         self._copy: nn.Module | None = None
         self.taps = Taps(model, tuple(self.blocks), points, beside)
@@ -149,7 +149,7 @@ class Backbone:
                 watcher = self._pass(keep=frozenset(self.blocks))
                 with torch.inference_mode(False), torch.no_grad(), running(watcher):
                     self.model(self.place(_noise(x)))
-                self._findings[key] = Findings(examine(self, watcher), self._search.skipped)
+                self._findings[key] = Findings(examine(self.blocks, watcher), self._search.skipped)
             return self._findings[key]
 
     def _prepare(self, x: Tensor) -> None:
@@ -158,7 +158,7 @@ class Backbone:
         with self._lock:
             if self._searched:
                 return
-            self._search = search(self.model, self.place(_noise(x)), self.blocks)
+            self._search = look(self.model, self.place(_noise(x)), self.blocks)
             order = [path for path, _ in self.model.named_modules()]
             order.append(ROOT)
             self.blocks = dict(
@@ -320,7 +320,7 @@ def instrument(
                 f"{path} is {kind}, so what happens in it cannot be watched; give the original module there"
             )
     # A compiled model's hooks never fire; the module that it wraps is the same network.
-    return Backbone(getattr(model, "_orig_mod", model), preprocess, classes, means, searched=False)
+    return Backbone(getattr(model, "_orig_mod", model), preprocess, classes, means, search=True)
 
 
 @torch.inference_mode(False)

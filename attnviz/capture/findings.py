@@ -4,19 +4,16 @@ Each block's output is recomputed, through its mechanism's formula, from the att
 compared with what the network gave; and the mechanism, given the block's input, has to give the same again.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from attnviz.capture.passes import Pass
 from attnviz.capture.values import raw
-from attnviz.mechanisms import Kind
+from attnviz.mechanisms import Kind, Mechanism
 from attnviz.readers.found import Found
-
-if TYPE_CHECKING:
-    from attnviz.capture.backbone import Backbone
 
 CLOSE = 1e-4  # of the output's largest value: float32 leaves 1e-6, another formula a hundredth
 
@@ -60,15 +57,15 @@ class Findings:
 
 
 @torch.no_grad()
-def examine(backbone: "Backbone", watcher: Pass) -> tuple[Finding, ...]:
+def examine(blocks: Mapping[str, Mechanism], watcher: Pass) -> tuple[Finding, ...]:
     """A finding for each block that ran in a pass, which kept the blocks' inputs and outputs."""
     found = []
-    for layer, block in backbone.blocks.items():
+    for layer, block in blocks.items():
         if isinstance(block, Found):
             kinds = tuple(part.kind for part in block.parts)
             found.append(Finding(layer, block.label, kinds, block.error <= CLOSE, block.error))
             continue
-        errors = [_error(backbone, watcher, layer, call) for path, call in watcher.flows if path == layer]
+        errors = [_error(block, watcher, layer, call) for path, call in watcher.flows if path == layer]
         if errors:
             error = max(errors)
             kinds = tuple(part.kind for part in block.parts)
@@ -76,8 +73,8 @@ def examine(backbone: "Backbone", watcher: Pass) -> tuple[Finding, ...]:
     return tuple(found)
 
 
-def _error(backbone: "Backbone", watcher: Pass, layer: str, call: int) -> float:
-    flow, block = watcher.flows[layer, call], backbone.blocks[layer]
+def _error(block: Mechanism, watcher: Pass, layer: str, call: int) -> float:
+    flow = watcher.flows[layer, call]
     readings = [reading for reading in watcher.readings if (reading.layer, reading.call) == (layer, call)]
     attention = {reading.part.name: raw(reading.part.kind, reading.value) for reading in readings}
     assert flow.input is not None

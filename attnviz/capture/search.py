@@ -51,7 +51,7 @@ class Search:
     skipped: tuple[str, ...]
 
 
-def search(model: nn.Module, x: Tensor, known: Mapping[str, Any]) -> Search:
+def look(model: nn.Module, x: Tensor, known: Mapping[str, Any]) -> Search:
     """Look for attention in a pass of x.
 
     Args:
@@ -59,8 +59,8 @@ def search(model: nn.Module, x: Tensor, known: Mapping[str, Any]) -> Search:
         x: its input.
         known: the blocks that need no search, by path.
     """
-    look = _Look(model, known)
-    token = _looking.set(look)
+    sight = _Look(model, known)
+    token = _looking.set(sight)
     try:
         with ExitStack() as stack:
             for handle in (
@@ -70,21 +70,21 @@ def search(model: nn.Module, x: Tensor, known: Mapping[str, Any]) -> Search:
                 stack.callback(handle.remove)
             stack.enter_context(torch.inference_mode(False))
             stack.enter_context(torch.no_grad())
-            stack.enter_context(look.watch)
+            stack.enter_context(sight.watch)
             model(x)
     finally:
         _looking.reset(token)
     names = {path or ROOT: type(module).__name__ for path, module in model.named_modules()}
-    found, skipped = blocks(look.watch.seen, names.__getitem__)
-    return Search(found, frozenset(seen.scope for seen in look.watch.seen) - {ROOT}, skipped)
+    found, skipped = blocks(sight.watch.seen, names.__getitem__)
+    return Search(found, frozenset(seen.scope for seen in sight.watch.seen) - {ROOT}, skipped)
 
 
 def _enter(module: nn.Module, args: tuple[Any, ...]) -> None:
     # These hooks see every module of the process: only this thread's search concerns them.
-    if (look := _looking.get()) is not None:
-        look.enter(module, args)
+    if (sight := _looking.get()) is not None:
+        sight.enter(module, args)
 
 
 def _leave(module: nn.Module, _: tuple[Any, ...], __: Any) -> None:
-    if (look := _looking.get()) is not None:
-        look.leave(module)
+    if (sight := _looking.get()) is not None:
+        sight.leave(module)

@@ -1,13 +1,13 @@
 """Squeeze-and-Excitation, its relatives, and ECA, as timm, torchvision and pytorchcv have them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnviz.mechanisms import ECA, SE, Kind, Mechanism, Part, Placement, Role, Step
-from attnviz.mechanisms.base import spread
+from attnviz.mechanisms import ECA, SE, Step
+from attnviz.mechanisms.base import spread, squeeze
 from attnviz.readers.registry import reads
 from attnviz.readers.twin import Function, Twin, assemble, chain, vector
 
@@ -60,7 +60,7 @@ def pytorchcv_se(module: Any) -> Twin:
     return _se(module, (first, "activ", second, "sigmoid"))
 
 
-class ESE(Mechanism):
+class ESE(SE):
     """Effective Squeeze-and-Excitation (Lee and Park 2020, eq. 3): one layer of C x C, a hard sigmoid."""
 
     label = "eSE"
@@ -69,29 +69,18 @@ class ESE(Mechanism):
     )
     citation = "Lee, Park: CenterMask: Real-Time Anchor-Free Instance Segmentation, CVPR 2020"
     paper = "1911.06667"
-    placement = Placement.BRANCH
-    parts = (Part(None, Kind.CHANNEL, Role.GATE, ("gate",), off=1.0),)
-    fc: nn.Module
-    gate: nn.Module
 
     def compute(self, x: Tensor) -> Iterator[Step]:
-        z = x.mean((2, 3))
+        z = squeeze(x, "avg")
         yield Step("squeeze", r"z_c = \frac{1}{HW}\sum_{i,j} x_c(i,j)", z)
-        h = self.fc(z)
-        yield Step("fc", r"W\,\mathbf{z}", h)
+        h = self.fc2(z)
+        yield Step("fc2", r"W\,\mathbf{z}", h)
         s = self.gate(h)
         yield Step("gate", r"\mathbf{s} = \sigma(W\,\mathbf{z})", s)
         yield Step("scale", r"\tilde{x}_c = s_c\,x_c", x * spread(s))
 
-    def recompose(self, x: Tensor, attention: Mapping[str | None, Any]) -> Tensor:
-        return x * spread(attention[None])
-
     def equations(self) -> dict[str, str]:
-        return {
-            "squeeze": r"z_{<c>} = <squeeze>",
-            "gate": r"s_{<c>} = \sigma(<fc>) = <gate>",
-            "scale": r"\tilde{x}_{<c>}(<i>,<j>) = <gate> \cdot <x> = <scale>",
-        }
+        return super().equations() | {"fc2": r"(W\,\mathbf{z})_{<c>} = <fc2>"}
 
 
 @reads("timm.layers.squeeze_excite.EffectiveSEModule")
@@ -100,7 +89,7 @@ def timm_ese(module: Any) -> Twin | None:
     if module.add_maxpool:
         return None
     fc, gate = module.get_submodule("fc"), module.get_submodule("gate")
-    made = assemble(lambda: ESE(int(fc.weight.shape[1])), fc=vector(fc), gate=vector(gate))
+    made = assemble(lambda: ESE(int(fc.weight.shape[1])), fc2=vector(fc), gate=vector(gate))
     return Twin(made, {"gate": "gate"})
 
 

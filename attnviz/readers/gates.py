@@ -11,21 +11,31 @@ from attnviz.readers.registry import reads, reads_like
 from attnviz.readers.twin import Function, Twin, assemble, chain, vector
 
 
+def _cbam(kind: type[CBAM], width: int, **layers: Any) -> CBAM:
+    """A CBAM of other layers; its spatial convolution ends in BatchNorm, inside ``conv``."""
+    made = assemble(lambda: kind(width, reduction=1), bn=nn.Identity(), **layers)
+    assert isinstance(made, CBAM)
+    return made
+
+
+def _timm(kind: type[CBAM], module: Any, channel_gate: Any) -> CBAM:
+    channel, spatial = module.channel, module.spatial
+    return _cbam(
+        kind,
+        channel.fc1.in_channels,
+        fc1=vector(channel.fc1),
+        relu=vector(channel.act),
+        fc2=vector(channel.fc2),
+        channel_gate=channel_gate,
+        conv=chain(spatial.conv),
+        spatial_gate=chain(spatial.gate),
+    )
+
+
 @reads("timm.layers.cbam.CbamModule")
 def timm_cbam(module: Any) -> Twin:
     """Timm's CBAM: the paper's, with BatchNorm on the spatial map."""
-    part = module.get_submodule
-    fc1 = part("channel.fc1")
-    made = assemble(
-        lambda: CBAM(int(fc1.weight.shape[1]), reduction=1),
-        fc1=vector(fc1),
-        relu=vector(part("channel.act")),
-        fc2=vector(part("channel.fc2")),
-        channel_gate=vector(part("channel.gate")),
-        conv=chain(part("spatial.conv")),
-        bn=nn.Identity(),  # inside ``spatial.conv``
-        spatial_gate=chain(part("spatial.gate")),
-    )
+    made = _timm(CBAM, module, vector(module.channel.gate))
     return Twin(made, {"channel_gate": "channel.gate", "spatial_gate": "spatial.gate"})
 
 
@@ -66,35 +76,23 @@ class LightCBAM(CBAM):
 @reads("timm.layers.cbam.LightCbamModule")
 def timm_light_cbam(module: Any) -> Twin:
     """Its channel half ends in a sigmoid of its own and never calls the gate that it holds."""
-    part = module.get_submodule
-    fc1 = part("channel.fc1")
-    made = assemble(
-        lambda: LightCBAM(int(fc1.weight.shape[1]), reduction=1),
-        fc1=vector(fc1),
-        relu=vector(part("channel.act")),
-        fc2=vector(part("channel.fc2")),
-        channel_gate=Function(lambda h: h.sigmoid()),
-        conv=chain(part("spatial.conv")),
-        bn=nn.Identity(),
-        spatial_gate=chain(part("spatial.gate")),
-    )
+    made = _timm(LightCBAM, module, Function(lambda h: h.sigmoid()))
     return Twin(made, {"spatial_gate": "spatial.gate"})
 
 
 @reads("pytorchcv.models.cbamresnet.CbamBlock")
 def pytorchcv_cbam(module: Any) -> Twin:
     """As the reference code: the maximum before the mean, and BatchNorm on the spatial map."""
-    part = module.get_submodule
-    fc1, conv = part("ch_gate.mlp.fc1"), part("sp_gate.conv")
-    made = assemble(
-        lambda: CBAM(int(fc1.weight.shape[1]), reduction=1),
-        fc1=chain(fc1),
-        relu=chain(part("ch_gate.mlp.activ")),
-        fc2=chain(part("ch_gate.mlp.fc2")),
-        channel_gate=chain(part("ch_gate.sigmoid")),
-        conv=Function(lambda pooled: conv(pooled.flip(1))),
-        bn=nn.Identity(),
-        spatial_gate=chain(part("sp_gate.sigmoid")),
+    mlp, spatial = module.ch_gate.mlp, module.sp_gate
+    made = _cbam(
+        CBAM,
+        mlp.fc1.in_features,
+        fc1=chain(mlp.fc1),
+        relu=chain(mlp.activ),
+        fc2=chain(mlp.fc2),
+        channel_gate=chain(module.ch_gate.sigmoid),
+        conv=Function(lambda pooled: spatial.conv(pooled.flip(1))),
+        spatial_gate=chain(spatial.sigmoid),
     )
     return Twin(made, {"channel_gate": "ch_gate.sigmoid", "spatial_gate": "sp_gate.sigmoid"})
 

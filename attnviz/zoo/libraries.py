@@ -57,7 +57,7 @@ def load_entry(entry: Entry, path: Path | None, device: str) -> Backbone:
     if path is None:
         card = random_card(card)
     placed(model.float(), card.id, device)
-    return Backbone(model, preprocessing(recipe, card), classes or None, card=card)
+    return Backbone(model, preprocessing(recipe, card), classes or None, card=card, search=True)
 
 
 def build(entry: Entry) -> nn.Module:
