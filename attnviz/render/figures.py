@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from attnviz.explanation import AttentionRecord, Explanation
 
 Array = NDArray[Any]
+LINKS = 5  # of a query to the keys that it reads most of
 
 
 @dataclass(frozen=True)
@@ -136,16 +137,19 @@ def _draw_cam(axes: Axes, explanation: "Explanation", ground: Ground, style: Sty
 
 def draw_record(axes: Axes, record: "AttentionRecord", ground: Ground, style: Style) -> None:
     """A record as its kind is best seen: bars for channels and branches, a map over the picture for the rest."""
-    where = record.layer + (f", {record.part}" if record.part else "")
-    title = f"{record.mechanism} {record.role}\n{where}"
+    what = "affinity" if record.kind is Kind.AFFINITY else str(record.role)
+    title = " ".join(filter(None, (record.mechanism, record.part, what))) + f"\n{record.layer}"
     values = record.values
     if isinstance(values, AffinityMap):
         query = style.query or tuple(n // 2 for n in values.query_grid)
-        overlay(axes, values.row(query).numpy(), ground, f"{title}, query {query}", style)
-        left, top, right, bottom = ground.box
-        rows, columns = values.query_grid[-2:]
-        x = left + (query[-1] + 0.5) * (right - left) / columns
-        y = top + (query[-2] + 0.5) * (bottom - top) / rows
+        row = values.row(query).numpy()
+        overlay(axes, row, ground, f"{title}, query {query}", style)
+        x, y = _center(ground, query, values.query_grid)
+        strongest = np.argsort(row.ravel())[::-1][:LINKS]
+        for key in strongest:
+            to = _center(ground, np.unravel_index(key, row.shape), values.key_grid)
+            share = row.ravel()[key] / row.max() if row.max() > 0 else 0.0
+            axes.plot([x, to[0]], [y, to[1]], color="white", lw=0.7 + 1.3 * max(share, 0.0))
         axes.plot(x, y, "o", mfc="none", mec="white", ms=10, mew=2)
     elif isinstance(values, Coordinate):
         h, w = values.h.numpy(), values.w.numpy()
@@ -166,6 +170,13 @@ def draw_record(axes: Axes, record: "AttentionRecord", ground: Ground, style: St
         volume = record.kind is Kind.VOLUME
         grid = _one(values.numpy(), style) if volume else values.numpy()
         overlay(axes, grid, ground, f"{title}, {_which(style)}" if volume else title, style)
+
+
+def _center(ground: Ground, cell: Any, grid: tuple[int, ...]) -> tuple[float, float]:
+    """Where the center of a grid's (row, column) lies on the picture, as (x, y)."""
+    left, top, right, bottom = ground.box
+    rows, columns = grid[-2:]
+    return left + (cell[-1] + 0.5) * (right - left) / columns, top + (cell[-2] + 0.5) * (bottom - top) / rows
 
 
 def _one(maps: Array, style: Style) -> Array:

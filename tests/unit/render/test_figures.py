@@ -63,7 +63,12 @@ def test_maps_lie_on_what_the_network_saw() -> None:
         assert axes.images[-1].get_extent() == [20, 60, 50, 10]
         assert (axes.get_xlim(), axes.get_ylim()) == ((0, 90), (60, 0))
     rows, columns = explanation.attention[0].values.query_grid
-    (ring,) = attention.lines
+    *links, ring = attention.lines
+    row = explanation.attention[0].values.row((0, 0))
+    for link, key in zip(links, row.flatten().topk(5).indices.tolist(), strict=True):
+        i, j = divmod(key, columns)
+        end = (20 + (j + 0.5) * 40 / columns, 10 + (i + 0.5) * 40 / rows)
+        assert (link.get_xdata()[1], link.get_ydata()[1]) == pytest.approx(end)
     assert (ring.get_xdata()[0], ring.get_ydata()[0]) == (20 + 20 / columns, 10 + 20 / rows)
 
 
