@@ -30,7 +30,7 @@ class Servers:
         self._answers: dict[str, tuple[float, bool]] = {}
         self._asking: set[str] = set()
 
-    def have(self, origins: Iterable[Origin], deadline: float = DEADLINE) -> set[Origin]:
+    def have(self, origins: Iterable[Origin], deadline: float) -> set[Origin]:
         """Those of the origins whose server says, before the deadline, that it has the file."""
         until = time.monotonic() + deadline
         wanted = {origin: origin.address for origin in origins}
@@ -77,11 +77,14 @@ class Servers:
 SERVERS = Servers()
 
 
-def availability(entries: Iterable[Entry], *, ask: bool = True) -> dict[str, Availability]:
-    """Where each entry's weights are, by id. Without ``ask``, or offline, what is not at hand is out of reach."""
+def availability(entries: Iterable[Entry], *, ask: bool = True, deadline: float = DEADLINE) -> dict[str, Availability]:
+    """Where each entry's weights are, by id. Without ``ask``, or offline, what is not at hand is out of reach.
+
+    ``deadline``: the seconds that all servers together have to answer.
+    """
     entries = list(entries)
     away = [entry for entry in entries if not any(origin.cached() for origin in entry.origins)]
-    found = SERVERS.have(entry.origins[0] for entry in away) if ask and not offline() else set()
+    found = SERVERS.have((entry.origins[0] for entry in away), deadline) if ask and not offline() else set()
     missing = {
         entry.card.id: Availability.DOWNLOADABLE if entry.origins[0] in found else Availability.OUT_OF_REACH
         for entry in away

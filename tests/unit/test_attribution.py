@@ -1,5 +1,6 @@
 """Captum's methods against their formulas, on networks that captum never touched; and what goes on beside them."""
 
+import copy
 import threading
 from collections.abc import Iterator
 
@@ -121,7 +122,7 @@ def test_guided_grad_cam(explanation: Explanation, model_id: str, target: int | 
     found = attnviz.attribute(explanation, "guided_grad_cam")
     assert explanation.cam is not None
     cam = functional.interpolate(explanation.cam.map[None, None], SIZE, mode="bilinear", align_corners=False)
-    expected = gradient(guided(plain(model_id)), picture(0, SIZE), target) * cam
+    expected = gradient(guided(copy.deepcopy(plain(model_id))), picture(0, SIZE), target) * cam
     if not explanation.cam.positive:
         assert not found.values.any()
     else:
