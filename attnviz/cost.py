@@ -214,7 +214,7 @@ def measure(backbone: Backbone, shape: Sequence[int]) -> Cost:
             for name, parameter in model.named_parameters():
                 params[name.rpartition(".")[0]] += parameter.numel()
             weights = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
-    except RuntimeError as error:
+    except (RuntimeError, AssertionError) as error:
         if isinstance(error, ModelError):
             raise
         reason = str(error.__cause__ or error).splitlines()[0]

@@ -15,17 +15,13 @@ PLACEHOLDER = re.compile(r"<([a-z0-9 ]+?)(?:\.(\d+))?>")
 
 @dataclass(frozen=True)
 class Place:
-    """Where a formula is filled in: a channel, and a row and column of the block's grid of ``columns``."""
+    """Where a formula is filled in: a channel, a row and column of the block's output, and the flat index of an
+    affinity's query."""
 
     channel: int
     row: int
     column: int
-    columns: int
-
-    @property
-    def query(self) -> int:
-        """The position's flat index."""
-        return self.row * self.columns + self.column
+    query: int
 
 
 def latex(value: float) -> str:
@@ -65,8 +61,9 @@ def numbers(
     channel: int,
     position: tuple[int, int],
     show: Callable[[float], str] = latex,
+    query: tuple[int, int] | None = None,
 ) -> dict[str, str]:
-    """``equations`` of a run that is at hand."""
+    """``equations`` of a run that is at hand; ``query``: an affinity's, on its grid, where it is not the position's."""
     x, output, steps = inside.input, inside.output, inside.steps
     block = explanation.backbone.blocks[layer]
     if output.dim() != 3:
@@ -76,7 +73,9 @@ def numbers(
     ends = (rows, columns, count)
     if not all(isinstance(n, Integral) and 0 <= n < end for n, end in zip(given, ends, strict=True)):
         raise OptionError(f"{layer} has {count} channels on {rows}x{columns} positions, not {channel} at {position}")
-    place = Place(channel, *position, columns)
+    grid = block.query_grid(tuple(x.shape[1:]))
+    query = query or rescaled((position[0], position[1]), (rows, columns), (grid[0], grid[-1]))
+    place = Place(channel, *position, query[0] * grid[-1] + query[1])
     values = {"x": at(x, "cij", place)} if x.shape == output.shape else {}
     for step in steps:
         axes = block.axes_of(step.name, tuple(step.value.shape))
@@ -84,8 +83,17 @@ def numbers(
             values |= {f"{step.name}.{m}": at(each, axes[1:], place) for m, each in enumerate(step.value)}
         elif axes and set(axes) <= set("cijqk1"):
             values[step.name] = at(step.value, axes, place)
-    texts, names = block.equations(), [step.name for step in steps]
+    # Where the output has another grid or other channels than the input, there is no x at this place.
+    known = values.keys() | {"c", "i", "j"}
+    texts = {name: text for name, text in block.equations().items() if _asked(text) <= known}
+    names = [step.name for step in steps]
     return {name: filled(texts[name], values, place, show) for name in names if name in texts}
+
+
+def rescaled(place: tuple[int, int], of: tuple[int, int], to: tuple[int, int]) -> tuple[int, int]:
+    """The cell of one grid that the middle of another's cell lies in."""
+    row, column = (int((at + 0.5) * new / old) for at, old, new in zip(place, of, to, strict=True))
+    return row, column
 
 
 def at(value: Tensor, axes: str, place: Place) -> float:
@@ -94,6 +102,11 @@ def at(value: Tensor, axes: str, place: Place) -> float:
     for axis in axes:
         value = value.amax() if axis == "k" else value[index[axis]]
     return float(value)
+
+
+def _asked(equation: str) -> set[str]:
+    """The names of the numbers that an equation is filled with."""
+    return {f"{name}.{m}" if m else name for name, m in PLACEHOLDER.findall(equation)}
 
 
 def filled(equation: str, values: Mapping[str, float], place: Place, show: Callable[[float], str]) -> str:

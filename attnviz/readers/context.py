@@ -132,12 +132,15 @@ class Bilinear(Mechanism):
         yield Step("transform", r"F_2(P\,F_1(x)\,Q)", y)
         yield Step("residual", r"z = x + F_2(P\,F_1(x)\,Q)", y + x)
 
+    def axes_of(self, name: str, shape: tuple[int, ...]) -> str:
+        return "qk" if name.startswith("affinity ") else super().axes_of(name, shape)
+
     def recompose(self, x: Tensor, attention: Mapping[str | None, Any]) -> Tensor:
         return self.after(self._mix(self.reduce(x), [attention[part.name] for part in self.parts])) + x
 
     def equations(self) -> dict[str, str]:
         return {
-            "reduce": r"F_1(x)(<i>,<j>) = <reduce>",
+            "reduce": r"F_1(x)_1(<i>,<j>) = <reduce.0>",
             "transform": r"F_2(\cdot)_{<c>}(<i>,<j>) = <transform>",
             "residual": r"z_{<c>}(<i>,<j>) = <transform> + <x> = <residual>",
         }

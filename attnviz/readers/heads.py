@@ -41,6 +41,9 @@ class SelfAttention(Mechanism):
         yield Step("values", r"v_j", v)
         yield Step("output", r"y_i = \sum_j a_{ij}\,v_j", self.fold(torch.stack(read, 1) @ v, x))
 
+    def axes_of(self, name: str, shape: tuple[int, ...]) -> str:
+        return "qk" if name.startswith("head ") else super().axes_of(name, shape)
+
     def recompose(self, x: Tensor, attention: Mapping[str | None, Any]) -> Tensor:
         read = torch.stack([attention[part.name] for part in self.parts], 1)
         return self.fold(read @ self.values(x), x)

@@ -105,6 +105,7 @@ def comparison(rows: list[Row], style: Style | None = None) -> Figure:
     most = max((float(row.explanation.cam.map.max()) for row in rows if row.explanation.cam), default=1.0)
     axes = figure.subplots(lines, 4, squeeze=False).reshape(-1, 2)
     for (attention, cam), row in zip(axes, rows, strict=False):
+        ground = _ground(row.explanation)  # networks may see different parts of the picture
         head = f"{row.name}: {_prediction(row.explanation)}"
         if row.attention is None:
             attention.imshow(ground.pixels)

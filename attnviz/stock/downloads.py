@@ -42,6 +42,11 @@ class Download:
         """Whether ``result`` answers at once."""
         return self._left or self._transfer.finished.is_set()
 
+    def wait(self, seconds: float) -> None:
+        """Wait for its end, but no longer than that."""
+        if not self._left:
+            self._transfer.finished.wait(seconds)
+
     def cancel(self) -> None:
         """Leave."""
         if not self._left:

@@ -9,12 +9,17 @@ from urllib.parse import unquote
 from gradio.utils import get_upload_folder
 from PIL import Image
 
-from attnviz import Attribution, Explanation, ModelCard, Picture, attribute, catalogue, explain, load
+from attnviz import Attribution, Backbone, Explanation, ModelCard, Picture, attribute, catalogue, explain, load, zoo
+from attnviz.capture import AffinityMap
+from attnviz.equations import rescaled
 from attnviz.errors import ModelError, OptionError, PictureError
 from attnviz.explanation import AttentionRecord, Inside
 from attnviz.images import load_picture
+from attnviz.readers.found import Found
+from attnviz.stock import Availability, availability, entries
 from attnviz.ui import texts
 from attnviz.ui.examples import Example
+from attnviz.ui.names import class_names
 from attnviz.ui.shelf import Shelf
 from attnviz.ui.state import State
 
@@ -22,6 +27,10 @@ SHOWN = 1024  # pixels on the longer side of the picture that the page shows
 KEPT, SECONDS = 32, 3600.0
 AT_ONCE = 4  # pages' requests at work: one that takes seconds holds nobody up
 FIRST = "resnet18t-scse"  # a map and bars at once
+# Of ImageNet's, where their weights are at hand; else the lightest that is.
+FIRST_IMAGENET = tuple(f"timm:{name}resnext26ts.ch_in1k" for name in ("se", "eca_", "gc"))
+LONGEST = 200  # letters of a model's id
+PREFIXES = ("timm:", zoo.RANDOM, zoo.OWN)  # of ids that are models without being listed
 PREFERRED = ("volume", "spatial", "context", "coordinate", "affinity", "branch", "channel")
 
 
@@ -46,22 +55,40 @@ class View:
         return card
 
     @property
-    def target(self) -> int:
-        """The class that is explained, whether or not against another."""
+    def names(self) -> tuple[str, ...]:
+        """What the classes are called; none without logits."""
+        return class_names(self.explanation)
+
+    @property
+    def target(self) -> int | None:
+        """The class that is explained, whether or not against another; None without logits."""
         target = self.explanation.target
-        assert target is not None
-        return target if isinstance(target, int) else target[0]
+        return target[0] if isinstance(target, tuple) else target
 
     @property
     def place(self) -> tuple[int, int]:
-        """The chosen (row, column) of the chosen block's grid."""
+        """The chosen (row, column) of the chosen record's grid."""
         assert self.state.query is not None
         return self.state.query
 
-    @cached_property
-    def inside(self) -> Inside:
-        """The chosen block's input, output and steps: one more pass, for whatever is drawn of it."""
+    def place_on(self, rows: int, columns: int) -> tuple[int, int]:
+        """The chosen place on another grid over the same picture."""
         assert self.record is not None
+        return rescaled(self.place, asked_grid(self.record), (rows, columns))
+
+    @property
+    def found(self) -> bool:
+        """Whether the chosen block was found by its values: it has no formula and no steps."""
+        return self.record is not None and isinstance(self.explanation.backbone.blocks[self.record.layer], Found)
+
+    @cached_property
+    def inside(self) -> Inside | None:
+        """The chosen block's input, output and steps: one more pass, for whatever is drawn of it.
+
+        None for a block that was found by its values: it may be no more than a product of matrices.
+        """
+        if self.record is None or self.found:
+            return None
         return self.explanation.inside(self.record.layer, self.record.call)
 
     @property
@@ -77,34 +104,58 @@ class Analyst:
     """Explains pictures for pages and keeps the last explanations for an hour."""
 
     def __init__(self, examples: list[Example]) -> None:
-        self.cards = {card.id: card for card in catalogue("embedded")}
-        if not self.cards:
+        self.family = {card.id: card for card in catalogue("embedded")}
+        if not self.family:
             raise ModelError(texts.NO_MODELS)
+        self.cards: dict[str, ModelCard] = self.family | {name: entry.card for name, entry in entries().items()}
         self.examples = {example.id: example for example in examples}
         self._shelf: Shelf[Explanation] = Shelf(KEPT, SECONDS)
         self._attributions: Shelf[Attribution] = Shelf(KEPT, SECONDS)
 
-    @property
+    @cached_property
     def first(self) -> State:
         """What a page shows before anyone has chosen."""
-        with_attention = [card.id for card in self.cards.values() if card.mechanism]
-        model = FIRST if FIRST in self.cards else (with_attention or list(self.cards))[0]
+        model = self._first_imagenet() or FIRST
+        if model not in self.cards:
+            model = next((card.id for card in self.family.values() if card.mechanism), next(iter(self.family)))
         return State(source=f"example:{next(iter(self.examples))}", model=model)
+
+    def _first_imagenet(self) -> str | None:
+        """A small ImageNet network whose weights are at hand."""
+        states = availability(entries().values(), ask=False)
+        light = [card for card in self.cards.values() if card.light and states.get(card.id) is Availability.CACHED]
+        preferred = [name for name in FIRST_IMAGENET if states.get(name) is Availability.CACHED]
+        light.sort(key=lambda card: (card.mechanism is None, card.macs))
+        return next(iter([*preferred, *(card.id for card in light)]), None)
+
+    def ready(self, model: str) -> bool:
+        """Whether a model can be shown without fetching anything. Raises AttnvizError for one that there is not."""
+        if model not in self.cards and (len(model) > LONGEST or not model.startswith(PREFIXES)):
+            raise OptionError(texts.BAD_REQUEST.format(what="model"))
+        return model in self.family or zoo.ready(model)
+
+    def backbone(self, model: str) -> Backbone:
+        """A model that is at hand. Raises AttnvizError for another: nothing is fetched where nobody sees it."""
+        if not self.ready(model):
+            raise ModelError(texts.NOT_AT_HAND.format(model=model))
+        backbone = load(model)
+        # What has left memory is let go here too.
+        held = zoo.held()
+        for shelf in (self._shelf, self._attributions):
+            shelf.drop(lambda key: isinstance(key, tuple) and key[1] not in held)
+        return backbone
 
     def view(self, state: State) -> View:
         """Settle a state. Raises AttnvizError, in one line, for what is not there."""
-        if state.model not in self.cards:
-            raise OptionError(texts.BAD_REQUEST.format(what="model"))
-        count = len(self.cards[state.model].classes)
-        if any(index is not None and index >= count for index in (state.target, state.against)):
+        classes = self.backbone(state.model).classes
+        if classes and any(index is not None and index >= len(classes) for index in (state.target, state.against)):
             raise OptionError(texts.BAD_REQUEST.format(what="class"))
         path, name = self._picture(state.source)
         explanation = self._explanation(state, state.target, path)
-        if state.against == explanation.target:
+        if explanation.target is None or state.against == explanation.target:
             state = replace(state, against=None)  # a class against itself is no question
         if state.against is not None:
-            assert isinstance(explanation.target, int)
-            explanation = self._explanation(state, (explanation.target, state.against), path)
+            explanation = self._explanation(state, (_one(explanation.target), state.against), path)
         record = _choose(explanation.attention, state.layer, state.part)
         if record is not None:
             query = _place(explanation, record, state.query)
@@ -147,7 +198,7 @@ class Analyst:
         key = (state.source, state.model, target)
         if (kept := self._shelf.get(key)) is not None:
             return kept
-        backbone = load(state.model)
+        backbone = self.backbone(state.model)
         sibling = self._shelf.find(lambda other: isinstance(other, tuple) and other[:2] == key[:2])
         if sibling is not None:
             other, kept = sibling
@@ -182,7 +233,7 @@ def _lighter(explanation: Explanation) -> Explanation:
 
 def _place(explanation: Explanation, record: AttentionRecord, asked: tuple[int, int] | None) -> tuple[int, int]:
     """The chosen place on a block's grid, or where Grad-CAM is strongest."""
-    rows, columns = record.after.shape
+    rows, columns = asked_grid(record)
     if asked is not None:
         if asked[0] >= rows or asked[1] >= columns:
             raise OptionError(texts.BAD_REQUEST.format(what="query"))
@@ -190,8 +241,19 @@ def _place(explanation: Explanation, record: AttentionRecord, asked: tuple[int, 
     if explanation.cam is None:
         return rows // 2, columns // 2
     height, width = explanation.cam.signed.shape
-    row, column = divmod(int(explanation.cam.signed.argmax()), width)
-    return int((row + 0.5) * rows / height), int((column + 0.5) * columns / width)
+    return rescaled(divmod(int(explanation.cam.signed.argmax()), width), (height, width), (rows, columns))
+
+
+def _one(target: int | tuple[int, int] | None) -> int:
+    assert isinstance(target, int)
+    return target
+
+
+def asked_grid(record: AttentionRecord) -> tuple[int, int]:
+    """The grid that places of a record are chosen on: an affinity's queries', else that of what leaves the block."""
+    grid = record.values.query_grid if isinstance(record.values, AffinityMap) else record.after.shape
+    rows, columns = (1, *grid)[-2:]
+    return rows, columns
 
 
 def _choose(records: tuple[AttentionRecord, ...], layer: str | None, part: str | None) -> AttentionRecord | None:

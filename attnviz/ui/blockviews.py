@@ -9,6 +9,7 @@ from latex2mathml.converter import convert
 from attnviz.capture import AffinityMap
 from attnviz.explanation import AttentionRecord
 from attnviz.measures import entropy, query_dependence
+from attnviz.mechanisms import NonLocal
 from attnviz.ui import prose, texts
 from attnviz.ui.analysis import View
 from attnviz.ui.payloads import Array, Payload, number, packed, percent, title
@@ -154,6 +155,8 @@ def dependence(view: View) -> Payload | None:
     record = view.record
     if record is None or not isinstance(record.values, AffinityMap):
         return None
+    if not isinstance(view.explanation.backbone.blocks[record.layer], NonLocal):
+        return {"caption": record.layer, "none": texts.DEPENDENCE_NONE.format(mechanism=record.mechanism)}
     found = query_dependence(view.explanation, record.layer, record.call)
     ratio = found.output / found.input if found.input else 0.0
     words = texts.DEPENDENCE_LOW if ratio < ALIKE else texts.DEPENDENCE_HIGH
@@ -173,14 +176,16 @@ def formula(view: View) -> Payload | None:
         return None
     block = view.explanation.backbone.blocks[record.layer]
     by_role = prose.NOT_BY_ROLE.get(record.role)
+    by_kind = prose.NOT_BY_MECHANISM.get(block.label, prose.DOES_NOT_MEAN[record.kind])
     return {
         "title": block.label,
-        "lines": mathml(block.formula),
-        "citation": block.citation,
-        "paper": f"https://arxiv.org/abs/{block.paper}",
+        "none": texts.FOUND_FORMULA.format(mechanism=block.label) if view.found else None,
+        "lines": [] if view.found else mathml(block.formula),
+        "citation": block.citation or None,
+        "paper": block.paper if block.paper.startswith("https:") else f"https://arxiv.org/abs/{block.paper}",
         # The sentence stands under the map already, where the attention has one.
         "sees": prose.SEES[record.kind, record.role] if record.kind in ("channel", "branch") else None,
-        "not": by_role if by_role and record.kind != "affinity" else prose.DOES_NOT_MEAN[record.kind],
+        "not": by_role if by_role and record.kind != "affinity" else by_kind,
     }
 
 

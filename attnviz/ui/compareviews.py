@@ -1,5 +1,6 @@
 """One photo through several networks: a row each, on shared scales, and what their cards say."""
 
+from math import ceil, isnan
 from typing import Any
 
 from attnviz import Explanation
@@ -8,37 +9,55 @@ from attnviz.cost import latency
 from attnviz.explanation import AttentionRecord
 from attnviz.ui import texts
 from attnviz.ui.analysis import PREFERRED, View
-from attnviz.ui.payloads import Array, Payload, model_name, packed, percent, small_map, title, with_interval
+from attnviz.ui.modelviews import model_name
+from attnviz.ui.payloads import Array, Payload, box, packed, percent, small_map, title, with_interval
 
 STAGES = ("stage1", "stage2", "stage3", "stage4")
 RUNS = 3  # forward passes that are timed
 
 
 def network(view: View, stage: str) -> Payload:
-    """What one network makes of the photo: its prediction, its attention at a stage, and Grad-CAM for the class."""
-    explanation, card = view.explanation, view.card
-    index, label, probability = explanation.top(1)[0]
+    """What one network makes of the photo: its prediction, its attention at a stage, and Grad-CAM for the class.
+
+    ``box`` is the region of the photo that it saw: others may see another.
+    """
+    explanation, names = view.explanation, view.names
+    prediction = {"index": None, "label": texts.COMPARE["no_logits"], "value": 0.0, "percent": ""}
+    if names:
+        index, _, probability = explanation.top(1)[0]
+        prediction = {"index": index, "label": names[index], "value": probability, "percent": percent(probability)}
     record = at_stage(explanation, stage)
     cam = explanation.cam
     return {
-        "id": card.id,
-        "name": model_name(card),
-        "prediction": {"index": index, "label": label, "value": probability, "percent": percent(probability)},
+        "id": view.state.model,
+        "name": model_name(view.card),
+        "prediction": prediction,
         "attention": _attention(record) if record else None,
         "cam": packed(cam.map.numpy()) if cam else None,
-        "class": card.classes[view.target],
+        "class": "" if view.target is None else names[view.target],
         "milliseconds": latency(explanation.backbone, explanation.input.shape[1:], RUNS).median,
+        "box": box(view),
     }
 
 
 def at_stage(explanation: Explanation, stage: str) -> AttentionRecord | None:
-    """The last attention of a stage, or of the stage before it that has some; of a block's parts one with a map."""
+    """The last attention of a stage, or of the stage before it that has some; of a block's parts one with a map.
+
+    In a network whose stages have other names: the attention about as deep.
+    """
+    layers = list(dict.fromkeys(record.layer for record in explanation.attention))
+    if layers and not any(record.stage in STAGES for record in explanation.attention):
+        deep = layers[ceil(len(layers) * (STAGES.index(stage) + 1) / len(STAGES)) - 1]
+        return _mapped([record for record in explanation.attention if record.layer == deep])
     for name in reversed(STAGES[: STAGES.index(stage) + 1]):
         records = [record for record in explanation.attention if record.stage == name]
         if records:
-            block = [record for record in records if record.layer == records[-1].layer]
-            return min(block, key=lambda record: PREFERRED.index(record.kind))
+            return _mapped([record for record in records if record.layer == records[-1].layer])
     return None
+
+
+def _mapped(block: list[AttentionRecord]) -> AttentionRecord:
+    return min(block, key=lambda record: PREFERRED.index(record.kind))
 
 
 def _attention(record: AttentionRecord) -> Payload:
@@ -75,13 +94,17 @@ def table(cards: list[ModelCard]) -> list[Payload]:
             "id": card.id,
             "name": model_name(card),
             "group": card.recipe_group,
-            "top1": {"value": card.top1, "text": with_interval(card.top1, card.top1_interval)},
+            "top1": None if isnan(card.top1) else _top1(card),
             "params": {"value": card.params, "text": f"{card.params / 1e6:.2f} M"},
             "macs": {"value": card.macs, "text": f"{card.macs / 1e6:.0f} M"},
             "pointing": _pointing(card.metrics.get("pointing")),
         }
         for card in ordered
     ]
+
+
+def _top1(card: ModelCard) -> Payload:
+    return {"value": card.top1, "text": with_interval(card.top1, card.top1_interval)}
 
 
 def _pointing(measured: dict[str, Any] | None) -> Payload | None:

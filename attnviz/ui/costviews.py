@@ -4,13 +4,25 @@ import base64
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from attnviz import zoo
+from attnviz.backbones import BUILT
 from attnviz.cost import Amount, Cost, Latency, Layer, align, table
 from attnviz.ui import texts
+from attnviz.ui.analysis import Analyst
+from attnviz.ui.modelviews import model_name
 from attnviz.ui.payloads import Payload, number
 
 QUANTITIES = ("params", "macs", "activations")
 BATCH, OPTIMIZER = 32, "SGD with momentum"  # of the estimate of training's memory
 UNITS = ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " K"), (1, ""))
+
+
+def names(analyst: Analyst) -> dict[str, str]:
+    """Every network that can be counted, by id: those of other libraries with random weights, for none is counted."""
+    family = {card.id: model_name(card) for card in analyst.family.values()}
+    built = {f"{zoo.RANDOM}{name}": texts.BUILT_NAMES.get(name, name) for name in BUILT}
+    others = [card for card in analyst.cards.values() if card.id not in family]
+    return family | built | {f"{zoo.RANDOM}{card.id}": model_name(card) for card in others}
 
 
 def counted(count: float) -> str:

@@ -1,6 +1,7 @@
 """What is shown, to take away: a figure, its arrays, and the code that makes them again."""
 
 import base64
+import re
 from collections.abc import Callable, Sequence
 from io import BytesIO
 from math import inf
@@ -9,7 +10,7 @@ from typing import Any, TypeGuard
 import numpy as np
 from matplotlib.figure import Figure
 
-from attnviz import __version__
+from attnviz import __version__, zoo
 from attnviz.attribution import Attribution
 from attnviz.errors import OptionError
 from attnviz.render.colors import SEQUENTIAL
@@ -18,7 +19,8 @@ from attnviz.ui import texts
 from attnviz.ui.analysis import View
 from attnviz.ui.compareviews import STAGES, at_stage, drawn, scales
 from attnviz.ui.matterviews import after, edit_of
-from attnviz.ui.payloads import Payload, model_name, shared
+from attnviz.ui.modelviews import model_name
+from attnviz.ui.payloads import Payload, shared
 
 Make = Callable[[View, dict[str, Any], Attribution | None], bytes]
 SNIPPET = '''"""Made by attnviz {version}: the arrays that the page showed, again."""
@@ -27,7 +29,12 @@ import attnviz
 {imports}
 picture = {picture}
 {code}'''
-ONE = """backbone = attnviz.load({model!r})
+OWN = """from attnviz.zoo import own
+
+backbone = own.from_file("ARCHITECTURE", "WEIGHTS.safetensors")  # yours to fill in
+"""
+LOADED = "backbone = attnviz.load({model!r})\n"
+ONE = """{backbone}\
 explanation = attnviz.explain(backbone, picture, target={target!r})
 more = {{}}
 {more}explanation.write_arrays("attnviz-export.npz", **more)
@@ -56,7 +63,7 @@ def export(view: View, asked: Any, found: Attribution | None = None) -> Payload:
     kind, settings = _asked(asked)
     mime, make = MAKERS[kind]
     layer = view.record.layer if view.record else "none"
-    return _file(f"attnviz-{view.card.id}-{layer}.{kind}", mime, make(view, settings, found))
+    return _file(f"attnviz-{_plain(view.card.id)}-{_plain(layer)}.{kind}", mime, make(view, settings, found))
 
 
 def export_all(views: Sequence[View], asked: Any) -> Payload:
@@ -98,6 +105,11 @@ def _asked(asked: Any) -> tuple[str, dict[str, Any]]:
     if not isinstance(kind, str) or kind not in MAKERS:
         raise OptionError(texts.BAD_REQUEST.format(what="export"))
     return kind, settings if isinstance(settings, dict) else {}
+
+
+def _plain(name: str) -> str:
+    """A name as every system's files may have it."""
+    return re.sub(r"[^\w.-]+", "-", name).strip("-")
 
 
 def _file(name: str, mime: str, data: bytes) -> Payload:
@@ -168,20 +180,26 @@ def snippet(view: View, models: list[str] | None = None) -> str:
     elif source.startswith("example:package-"):
         imports = "from importlib.resources import files\n"
         picture = f'str(files("gradio") / "media_assets" / "images" / {file!r})'
-    classes, state = view.card.classes, view.state
-    target: Any = classes[view.target]
+    state = view.state
+    target = _said(view, view.target)
     if models is not None:
-        target = None if state.target is None else target
-        code = ALL.format(models=models, target=target)
+        code = ALL.format(models=models, target=None if state.target is None else target)
     else:
         if state.against is not None:
-            target = (target, classes[state.against])
+            target = (target, _said(view, state.against))
         more = "" if state.method == "grad_cam" else FOUND.format(method=state.method)
         edit = edit_of(view)
         if edit is not None and after(view) is not None:
             more += EDITED.format(layer=edit.layer, how=edit.how)
-        code = ONE.format(model=view.card.id, target=target, more=more)
+        backbone = OWN if state.model.startswith(zoo.OWN) else LOADED.format(model=state.model)
+        code = ONE.format(backbone=backbone, target=target, more=more)
     return SNIPPET.format(version=__version__, imports=imports, picture=picture, code=code)
+
+
+def _said(view: View, index: int | None) -> Any:
+    """A class as ``explain`` takes it: by its label, where no other has the same."""
+    labels = view.explanation.backbone.classes
+    return labels[index] if labels and index is not None and view.names[index] == labels[index] else index
 
 
 MAKERS: dict[str, tuple[str, Make]] = {

@@ -4,26 +4,29 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from attnviz.errors import OptionError
+from attnviz import zoo
+from attnviz.errors import ModelError, OptionError
 from attnviz.ui import texts
-from attnviz.ui.analysis import Analyst, View
+from attnviz.ui.analysis import Analyst, View, asked_grid
+from attnviz.ui.names import index_of
 from attnviz.ui.state import EVIDENCE, HOWS, SCOPES, State
 
+OWN = "own"  # in place of a model's id: a person's own is theirs alone
 UPLOAD = "upload"  # in place of an example's name: the picture was a person's own
 Read = Callable[[str, State, Analyst], dict[str, Any]]
 
 
 def write(view: View) -> dict[str, str]:
     """The link's parameters, without those that say what the page would choose by itself."""
-    state, classes = view.state, view.card.classes
+    state, names = view.state, view.names
     kind, _, example = state.source.partition(":")
     found = {
         "example": example if kind == "example" else UPLOAD,
-        "model": state.model,
+        "model": OWN if state.model.startswith(zoo.OWN) else state.model,
         "block": state.layer,
         "part": state.part,
-        "class": None if state.target is None else classes[state.target],
-        "against": None if state.against is None else classes[state.against],
+        "class": None if state.target is None else names[state.target],
+        "against": None if state.against is None else names[state.against],
         "evidence": None if state.method == EVIDENCE[0] else state.method,
         "at": None if state.query is None else ",".join(map(str, state.query)),
         "channel": None if state.channel is None else str(state.channel),
@@ -41,10 +44,10 @@ def read(given: Mapping[str, Any], default: State, analyst: Analyst) -> tuple[Vi
             continue
         try:
             state = replace(state, **reader(str(given[name]), state, analyst))
-        except (KeyError, ValueError):
+        except (KeyError, ValueError, ModelError):
             lost.append(name)
     wanted, state = state, replace(state, query=None, channel=None)
-    view = analyst.view(state)
+    view, state = _viewed(state, analyst, lost)
     blocks = {record.layer: record for record in view.explanation.attention}
     if state.layer is not None and state.layer not in blocks:
         state, lost = replace(state, layer=None, part=None), [*lost, "block"]
@@ -54,12 +57,36 @@ def read(given: Mapping[str, Any], default: State, analyst: Analyst) -> tuple[Vi
     return _placed(view, wanted, analyst, lost), lost
 
 
+def away(given: Mapping[str, Any], analyst: Analyst) -> str | None:
+    """The model that a link asks for, where its weights have to be fetched first."""
+    model = str(given.get("model") or "")
+    try:
+        return model if model and not model.startswith(zoo.OWN) and not analyst.ready(model) else None
+    except (OptionError, ModelError):
+        return None  # there is no such model: ``read`` says so
+
+
+def _viewed(state: State, analyst: Analyst, lost: list[str]) -> tuple[View, State]:
+    """The view of a state, without the classes that its network does not have, which only shows with its logits."""
+    try:
+        return analyst.view(state), state
+    except OptionError:
+        bare = replace(state, target=None, against=None)
+        if bare == state:
+            raise
+        lost.append("class" if state.target is not None else "against")
+        return analyst.view(bare), bare
+
+
 def regret(given: Mapping[str, Any], lost: list[str]) -> str:
     """What to say of a link whose wishes cannot all be met; nothing where they can."""
     said = []
     if given.get("example") == UPLOAD:
         said.append(texts.LINK_UPLOAD)
         lost = [name for name in lost if name != "example"]
+    if given.get("model") == OWN:
+        said.append(texts.LINK_OWN)
+        lost = [name for name in lost if name != "model"]
     if lost:
         said.append(texts.TOOLBAR["lost"].format(names=", ".join(lost)))
     return " ".join(said)
@@ -69,7 +96,7 @@ def _placed(view: View, wanted: State, analyst: Analyst, lost: list[str]) -> Vie
     """The view at the place and the channel that were asked for, where its block has them."""
     state, found = view.state, view.record
     if found is not None and wanted.query is not None:
-        rows, columns = found.after.shape
+        rows, columns = asked_grid(found)
         if wanted.query[0] < rows and wanted.query[1] < columns:
             state = replace(state, query=wanted.query)
         else:
@@ -87,12 +114,14 @@ def _example(value: str, _: State, analyst: Analyst) -> dict[str, Any]:
 
 
 def _model(value: str, _: State, analyst: Analyst) -> dict[str, Any]:
-    return {"model": analyst.cards[value].id}
+    if value.startswith(zoo.OWN) or not analyst.ready(value):
+        raise ValueError(value)
+    return {"model": value}
 
 
 def _label(field: str) -> Read:
     def read_label(value: str, state: State, analyst: Analyst) -> dict[str, Any]:
-        return {field: analyst.cards[state.model].classes.index(value)}
+        return {field: index_of(value, analyst.backbone(state.model).classes)}
 
     return read_label
 

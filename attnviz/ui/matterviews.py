@@ -19,17 +19,20 @@ def matter(view: View) -> Payload | None:
         "scope": state.scope,
         "layer": record.layer,
         "caption": record.layer if state.scope == "block" else texts.MATTER_ALL,
-        "before": _side(view.explanation, view.target),
+        "before": None,
         "after": None,
         "refused": None,
         "cam_of": evidence_of(view),
         "validation": _validation(view),
     }
+    if view.target is None:
+        return value | {"refused": texts.MATTER_NO_LOGITS}
+    value["before"] = _side(view, view.explanation)
     try:
         changed = edited(view)
     except EditError as error:
         return value | {"refused": str(error)}
-    return value | {"after": _side(changed, view.target), "words": _words(view.explanation, changed, view.target)}
+    return value | {"after": _side(view, changed), "words": _words(view, changed)}
 
 
 def edit_of(view: View) -> Edit | None:
@@ -55,27 +58,26 @@ def after(view: View) -> Explanation | None:
         return None
 
 
-def _side(explanation: Explanation, target: int) -> Payload:
-    cam = explanation.cam
+def _side(view: View, explanation: Explanation) -> Payload:
+    cam, names = explanation.cam, view.names
     return {
-        "top": [
-            {"index": i, "label": label, "value": p, "percent": percent(p)} for i, label, p in explanation.top(TOP)
-        ],
+        "top": [{"index": i, "label": names[i], "value": p, "percent": percent(p)} for i, _, p in explanation.top(TOP)],
         "cam": packed(cam.map.numpy()) if cam and cam.positive else None,
-        "target": target,
+        "target": view.target,
     }
 
 
-def _words(before: Explanation, after: Explanation, target: int) -> str:
+def _words(view: View, after: Explanation) -> str:
     """What became of the class that is explained, in a sentence."""
-    first, then = (e.top(1)[0][1] for e in (before, after))
-    label = (before.backbone.classes or ())[target]
+    before, target = view.explanation, view.target
+    assert target is not None
+    first, then = (view.names[e.top(1)[0][0]] for e in (before, after))
     assert before.probabilities is not None
     assert after.probabilities is not None
     was, now = float(before.probabilities[target]), float(after.probabilities[target])
     same = texts.MATTER_SAME if first == then else texts.MATTER_OTHER
     return texts.MATTER_WORDS.format(
-        label=label, was=percent(was), now=percent(now), rest=same.format(first=first, then=then)
+        label=view.names[target], was=percent(was), now=percent(now), rest=same.format(first=first, then=then)
     )
 
 

@@ -14,10 +14,15 @@ from attnviz.attribution import METHODS, Attribution
 from attnviz.capture import AffinityMap
 from attnviz.cards import ModelCard
 from attnviz.ui import prose, texts
-from attnviz.ui.analysis import View
+from attnviz.ui.analysis import View, asked_grid
 
 Array = NDArray[Any]
 Payload = dict[str, Any]
+
+TOP, FEW = 5, 20  # classes that are listed first; as many are listed one by one
+THUMB = 48  # values on a side of a block's small map, at most
+SKIPPED = 6  # places where attention may be that was not read, named at most
+LARGEST = 200_000  # values of a map for each channel that are sent at once; of a larger one, what is drawn
 
 
 def packed(values: Array, *, bits: int = 32) -> Payload:
@@ -66,49 +71,41 @@ def picture(view: View) -> Payload:
     assert shown is not None
     small = shown.original.copy()
     small.thumbnail((160, 160), Image.Resampling.BICUBIC)
-    left, top, right, bottom = shown.box
     width, height = shown.original.size
     return {
         "src": data_url(shown.original),
         "thumb": data_url(small),
         "width": width,
         "height": height,
-        "box": [left / width, top / height, right / width, bottom / height],
+        "box": box(view),
         "name": view.name,
         "source": view.state.source,
     }
 
 
-def model_choices(cards: dict[str, ModelCard]) -> list[Payload]:
-    """Every model's id, name and one-line caption."""
-    return [{"id": card.id, "name": model_name(card), "caption": _model_caption(card)} for card in cards.values()]
-
-
-def model_name(card: ModelCard) -> str:
-    """A model's name for people."""
-    return texts.MODEL_NAME.format(mechanism=card.mechanism) if card.mechanism else texts.MODEL_PLAIN
-
-
-def _model_caption(card: ModelCard) -> str:
-    low, high = card.top1_interval
-    return texts.MODEL_CAPTION.format(
-        availability=texts.AVAILABILITY[card.availability],
-        params=f"{card.params / 1e6:.2f} M",
-        top1=percent(card.top1),
-        low=percent(low),
-        high=percent(high),
-        dataset=card.dataset.split(" (")[0],
-    )
+def box(view: View) -> list[float]:
+    """The region of the picture that the network saw, in shares of its sides: left, top, right, bottom."""
+    shown = view.explanation.picture
+    assert shown is not None
+    width, height = shown.original.size
+    left, top, right, bottom = shown.box
+    return [left / width, top / height, right / width, bottom / height]
 
 
 def prediction(view: View) -> Payload:
-    """Every class with its probability, the first five on top, and how far to trust the first."""
-    explanation = view.explanation
-    ranked = explanation.top(len(view.card.classes))
+    """The first five classes, and the others: each with its probability where they are few, else as numbers to be
+    searched by name (``values``); ``chosen`` is the explained class where it is none of those listed."""
+    explanation, names = view.explanation, view.names
+    if explanation.probabilities is None:
+        return {"top": [], "rest": [], "target": None, "none": texts.PREDICTION_NONE}
+    ranked = [(i, names[i], p) for i, _, p in explanation.top(len(names))]
     classes = [{"index": i, "label": label, "value": p, "percent": percent(p)} for i, label, p in ranked]
+    few = len(classes) <= FEW
     return {
-        "top": classes[:5],
-        "rest": classes[5:],
+        "top": classes[:TOP],
+        "rest": classes[TOP:] if few else [],
+        "chosen": None if few else next((each for each in classes[TOP:] if each["index"] == view.target), None),
+        "values": None if few else packed(explanation.probabilities.numpy()),
         "target": view.target,
         "against": view.state.against,
         "certainty": certainty(view.card, ranked[0][2]),
@@ -154,21 +151,35 @@ def _in_words(share: float) -> str:
 def rail(view: View) -> Payload:
     """The network's blocks in order: those with attention with a small map, the others as ticks."""
     records = view.explanation.attention
+    backbone = view.explanation.backbone
+    findings = backbone.findings(view.explanation.input)
     items: dict[str, Payload] = {}
     for record in records:
         item = items.setdefault(record.layer, {"kind": "block", "layer": record.layer, "parts": []})
         item["parts"].append({"name": record.part, "label": _part_label(record.part)})
         item |= {"mechanism": record.mechanism, "stage": record.stage, "grid": list(record.after.shape)}
-        item["channels"] = view.explanation.backbone.blocks[record.layer].channels
+        item["channels"] = backbone.blocks[record.layer].channels
+        item["verified"] = record.layer not in findings.unverified
         small = small_map(record)
         if small is not None or "thumb" not in item:
-            item["thumb"] = packed(record.after.numpy() if small is None else small, bits=8)
+            item["thumb"] = packed(_reduced(record.after.numpy() if small is None else small), bits=8)
     chosen = view.record
     return {
         "items": _with_ticks(view, items),
         "layer": chosen.layer if chosen else None,
         "part": chosen.part if chosen else None,
+        "findings": texts.FINDINGS.format(findings=findings),
+        "skipped": list(findings.skipped[:SKIPPED]),
     }
+
+
+def _reduced(grid: Array) -> Array:
+    """A map that is no larger than a thumbnail, each value the mean of those it stands for."""
+    rows, columns = (min(n, THUMB) for n in grid.shape)
+    if (rows, columns) == grid.shape:
+        return grid
+    image = Image.fromarray(np.ascontiguousarray(grid, dtype=np.float32))
+    return np.asarray(image.resize((columns, rows), Image.Resampling.BOX))
 
 
 def _with_ticks(view: View, items: dict[str, Payload]) -> list[Payload]:
@@ -176,7 +187,7 @@ def _with_ticks(view: View, items: dict[str, Payload]) -> list[Payload]:
     backbone = view.explanation.backbone
     bare = [unit for unit in backbone.units if not any(f"{block}.".startswith(f"{unit}.") for block in items)]
     place = {path: i for i, (path, _) in enumerate(backbone.model.named_modules())}
-    order = sorted([*items, *bare], key=place.__getitem__)
+    order = sorted([*items, *bare], key=lambda path: place.get(path, len(place)))  # the network itself comes last
     if [path for path in order if path in items] != list(items):
         return list(items.values())  # it runs in another order than it was built in
     return [items.get(path, {"kind": "tick", "layer": path}) for path in order]
@@ -208,17 +219,20 @@ def attention(view: View) -> Payload:
         "role": str(record.role),
         "title": title(record),
         "note": prose.SEES[record.kind, record.role],
-        "grid": list(record.after.shape),
+        "grid": list(asked_grid(record)),
     }
     values: Any = record.values
+    channel = view.state.channel
     match record.kind:
         case "spatial" | "context":
             value["map"] = packed(values.numpy())
+        case "volume" if values.numel() > LARGEST:
+            value |= {"map": packed(values.numpy().mean(0) if channel is None else values[channel].numpy())}
+            value["channel"] = channel
         case "volume":
-            value |= {"volume": packed(values.numpy()), "map": packed(values.numpy().mean(0))}
-            value["channel"] = view.state.channel
+            value |= {"volume": packed(values.numpy()), "map": packed(values.numpy().mean(0)), "channel": channel}
         case "coordinate":
-            value |= {"h": packed(values.h.numpy()), "w": packed(values.w.numpy()), "channel": view.state.channel}
+            value |= {"h": packed(values.h.numpy()), "w": packed(values.w.numpy()), "channel": channel}
         case "affinity":
             value["affinity"] = _factors(values)
         case _:
@@ -230,7 +244,7 @@ def attention(view: View) -> Payload:
             }
             where = f"{texts.OUTPUT_CAPTION} · {record.layer}"
     value["shared"] = shared(view)
-    rows, columns = record.after.shape
+    rows, columns = asked_grid(record)
     return value | {"caption": f"{where} · {rows}×{columns}"}
 
 
@@ -299,15 +313,14 @@ def evidence(view: View, progress: float | None = None) -> Payload:
         "method": view.state.method,
         "target": view.target,
         "against": view.state.against,
-        "classes": list(view.card.classes),
+        "classes": list(view.names),
         "progress": None if progress is None else {"share": progress, "text": text},
     }
 
 
 def _named(view: View) -> dict[str, str]:
-    against = view.state.against
-    classes = view.card.classes
-    return {"label": classes[view.target], "other": "" if against is None else classes[against]}
+    target, against, names = view.target, view.state.against, view.names
+    return {"label": "" if target is None else names[target], "other": "" if against is None else names[against]}
 
 
 def evidence_of(view: View) -> str:

@@ -12,6 +12,12 @@ SEES = {
         "One number for each channel, before the sigmoid: it is added to the spatial one, and together they "
         "become the gate."
     ),
+    ("channel", "distribution"): "Each channel's share of one unit: what it multiplies passes in that measure.",
+    ("spatial", "distribution"): "Each place's share of one unit, the same for every channel.",
+    (
+        "volume",
+        "distribution",
+    ): "For each channel the places' shares, which sum to 1; the map is their mean, or one channel's of your choice.",
     ("channel", "term"): "One number for each channel, added to it at every place alike.",
     (
         "spatial",
@@ -52,11 +58,14 @@ SEES = {
 DOES_NOT_MEAN = {
     "channel": "A gate knows no class, and an open one is no proof that its channel matters for this prediction.",
     "spatial": "A gate knows no class: it scales the features of every class alike. Grad-CAM is for one class.",
-    "volume": "A gate knows no class; and this one is added to 1, so that 0 leaves the features as they were.",
+    "volume": "It knows no class: it weighs the features of every class alike. Grad-CAM is for one class.",
     "coordinate": "The product of two strips can mark crosses and corners where nothing lies; and it knows no class.",
     "branch": "A share is not a size: it says which window was preferred, not where or how large the object is.",
     "context": "One map for the whole picture and for every class: it is not where the evidence for a class lies.",
     "affinity": "Reading from a place does not say what is done with it; and no class has a part in this.",
+}
+NOT_BY_MECHANISM = {
+    "BAM": "A gate knows no class; and this one is added to 1, so that 0 leaves the features as they were.",
 }
 NOT_BY_ROLE = {
     "logit": "It is no gate: what passes is settled by the sigmoid of a sum, of which this is one half.",

@@ -40,6 +40,12 @@ class Shelf(Generic[V]):
             self._expire()
             return next(((key, value) for key, (_, value) in self._values.items() if matches(key)), None)
 
+    def drop(self, matches: Callable[[Hashable], bool]) -> None:
+        """Forget the values of all keys that match."""
+        with self._lock:
+            for key in [key for key in self._values if matches(key)]:
+                del self._values[key]
+
     def put(self, key: Hashable, value: V, as_old_as: Hashable = None) -> None:
         """Keep a value; what it displaces is forgotten. It counts as old as the value under another key."""
         with self._lock:

@@ -2,12 +2,13 @@
 
 import numpy as np
 
-from attnviz import catalogue
+from attnviz import ModelCard, catalogue
 from attnviz.capture import AffinityMap
 from attnviz.explanation import AttentionRecord
 from attnviz.ui import texts
 from attnviz.ui.analysis import View
-from attnviz.ui.payloads import Array, Payload, model_name, packed, small_map, title
+from attnviz.ui.modelviews import model_name
+from attnviz.ui.payloads import Array, Payload, packed, small_map, title
 
 NON_LOCAL = "Non-Local"
 
@@ -19,8 +20,9 @@ def sides(view: View) -> Payload | None:
         return None
     before, after, names = _around(view, record)
     figures = [_part(part) for part in view.block if part.kind != "affinity"]
-    if record.mechanism == "GC":
-        figures += _non_local(view, record)
+    family = {card.id: card for card in catalogue("embedded")}
+    if record.mechanism == "GC" and view.state.model in family:
+        figures += _non_local(view, record, [*family.values()])
     ends = [min(float(before.min()), float(after.min())), max(float(before.max()), float(after.max()))]
     figures += [
         _map("before", names["before"], before, ends),
@@ -34,10 +36,9 @@ def sides(view: View) -> Payload | None:
 
 def _around(view: View, record: AttentionRecord) -> tuple[Array, Array, dict[str, str]]:
     """What goes into the block and what comes out, of the chosen channel or in the mean, and how that is called."""
-    channel = view.state.channel
-    if channel is None:
+    channel, inside = view.state.channel, view.inside if view.state.channel is not None else None
+    if channel is None or inside is None or len(inside.input) != len(inside.output):  # no channel that is both
         return record.before.numpy(), record.after.numpy(), texts.SIDES
-    inside = view.inside
     names = {name: text.format(channel=channel) for name, text in texts.SIDES_CHANNEL.items()}
     return inside.input[channel].numpy(), inside.output[channel].numpy(), names
 
@@ -63,9 +64,9 @@ def _map(name: str, text: str, grid: Array, ends: list[float] | None = None) -> 
     return {"name": name, "kind": "map", "title": text, "values": packed(grid), "low": low, "high": high}
 
 
-def _non_local(view: View, record: AttentionRecord) -> list[Payload]:
+def _non_local(view: View, record: AttentionRecord, family: list[ModelCard]) -> list[Payload]:
     """What the Non-Local network reads of this photo at the same stage, in the mean over its queries."""
-    card = next((card for card in catalogue("embedded") if card.mechanism == NON_LOCAL), None)
+    card = next((card for card in family if card.mechanism == NON_LOCAL), None)
     if card is None:
         return []
     stage = [each for each in view.through(card.id).attention if each.stage == record.stage]

@@ -2,7 +2,7 @@
 
 from attnviz.equations import Place, numbers
 from attnviz.ui import texts
-from attnviz.ui.analysis import View
+from attnviz.ui.analysis import View, asked_grid
 from attnviz.ui.blockviews import barred, mathml, per_channel
 from attnviz.ui.payloads import Array, Payload, packed
 
@@ -16,12 +16,18 @@ def stepper(view: View) -> Payload | None:
         return None
     explanation, layer = view.explanation, record.layer
     inside = view.inside
-    x, output = inside.input, inside.output
     block = explanation.backbone.blocks[layer]
-    channel, at = _channel(view), view.place
-    place = Place(channel, *at, output.shape[2])
-    live = numbers(explanation, layer, inside, channel, at)
-    first = _drawing("cij", x.numpy(), place)
+    title = texts.STEPPER_TITLE.format(mechanism=block.label)
+    if inside is None:
+        return {"layer": layer, "title": title, "caption": layer, "steps": [], "none": texts.FOUND_STEPS}
+    x, output = inside.input, inside.output
+    rows, columns = output.shape[1:]
+    channel, at = min(_channel(view), len(output) - 1), view.place_on(rows, columns)
+    grid = tuple(x.shape[1:])
+    place = Place(channel, *at, view.place[0] * asked_grid(record)[1] + view.place[1])
+    live = numbers(explanation, layer, inside, channel, at, query=view.place)
+    keys = block.key_grid(grid)
+    first = _drawing("cij" if len(x) == len(output) else "mij", x.numpy(), place, keys)
     steps = [{"name": texts.STEP_INPUT, "formula": mathml(INPUT)[0], "live": None, **first}]
     for step in inside.steps:
         text = live.get(step.name)
@@ -30,18 +36,19 @@ def stepper(view: View) -> Payload | None:
                 "name": step.name,
                 "formula": mathml(step.formula)[0],
                 "live": mathml(text)[0] if text else None,
-                **_drawing(block.axes_of(step.name, tuple(step.value.shape)), step.value.numpy(), place),
+                **_drawing(block.axes_of(step.name, tuple(step.value.shape)), step.value.numpy(), place, keys),
             }
         )
     return {
         "layer": layer,
-        "title": texts.STEPPER_TITLE.format(mechanism=block.label),
+        "title": title,
         "caption": layer,
         "steps": steps,
         "channel": channel,
         "channels": len(output),
         "position": list(at),
-        "grid": list(output.shape[1:]),
+        "grid": list(asked_grid(record)),
+        "output": [rows, columns],
     }
 
 
@@ -53,9 +60,9 @@ def _channel(view: View) -> int:
     return int(per_channel(record).argmax()) if record else 0
 
 
-def _drawing(axes: str, value: Array, place: Place) -> Payload:
+def _drawing(axes: str, value: Array, place: Place, keys: tuple[int, ...]) -> Payload:
     """What a step's canvas draws: bars, a map or rows, by the letters of its axes (``Mechanism.axes_of``)."""
-    kind, drawn, label = _cut(axes, value, place)
+    kind, drawn, label = _cut(axes, value, place, keys)
     return {
         "kind": kind,
         "drawn": packed(drawn),
@@ -66,8 +73,11 @@ def _drawing(axes: str, value: Array, place: Place) -> Payload:
     }
 
 
-def _cut(axes: str, value: Array, place: Place) -> tuple[str, Array, str]:
-    """The part of a value that is drawn for one channel at one place, how, and what it is called."""
+def _cut(axes: str, value: Array, place: Place, keys: tuple[int, ...]) -> tuple[str, Array, str]:
+    """The part of a value that is drawn for one channel at one place, how, and what it is called.
+
+    ``keys``: the grid of an affinity's keys.
+    """
     words = texts.DRAWN
     match axes:
         case "c" | "h":
@@ -75,7 +85,7 @@ def _cut(axes: str, value: Array, place: Place) -> tuple[str, Array, str]:
         case "cij":
             return "map", value[place.channel], words["channel"]
         case "1ij":
-            return "map", value[0], words["map"]
+            return "map", value[0], words["map" if len(value) == 1 else "first"]
         case "mij":
             return "map", value[0], words["first"]
         case "mc":
@@ -83,5 +93,5 @@ def _cut(axes: str, value: Array, place: Place) -> tuple[str, Array, str]:
         case "qd" | "kd":
             return "bars", value[min(place.query, len(value) - 1)], words["place"]
         case "qk":
-            return "map", value[place.query].reshape(-1, place.columns), words["row"]
+            return "map", value[place.query].reshape(keys), words["row"]
     return "rows", value.reshape(len(value), -1), words["strips"]

@@ -20,6 +20,8 @@ TOOLBAR = {
     "lost": "The link asks for what is not here ({names}); the rest is shown.",
 }
 
+LINK_OWN = "The network that this address was made with was a person's own, and is not in it: another is shown."
+LINK_FETCHED = "The network that this address asks for is fetched first: see below its name."
 LINK_UPLOAD = "The picture that this address was made with was uploaded, and is not in it: an example is shown."
 
 PHOTO = {
@@ -34,21 +36,68 @@ PHOTO = {
     "other": "none of the ten",
     "own": "photo",
     "alt": "The picture that is explained: {name}",
+    "crop": "The network sees what lies inside the frame.",
 }
-MODEL = {"heading": "Model"}
-MODEL_CAPTION = (
-    "{availability} · {params} parameters · {top1} of {dataset}'s validation photos right (95% interval "
-    "{low} to {high})"
-)
-AVAILABILITY = {"embedded": "Comes with attnviz"}
+CLASS = "class {index}"
+MODEL = {
+    "heading": "Model",
+    "random": "Random weights",
+    "random_title": "The same network with weights that nobody trained, as a control",
+    "other": "Another network of timm's",
+    "name": "Its name, as timm has it",
+    "show": "Show",
+    "typed": "Typed",
+    "own": "Your own",
+    "slow": "slow on two CPUs",
+    "light": "good for two CPUs",
+    "embedded": "Comes with attnviz",
+    "cached": "At hand",
+    "downloadable": "Can be downloaded ({size})",
+    "out of reach": "Out of reach: connect, set HF_HOME to a folder that has it, or run `attnviz fetch` beforehand",
+    "asking": "Asking whether it can be had …",
+    "short_cached": "at hand",
+    "short_downloadable": "{size}",
+    "short_out of reach": "out of reach",
+}
+MODEL_GROUPS = {
+    "family": "One recipe, ten networks (Imagenette)",
+    "imagenet": "ImageNet: {mechanism}",
+    "plain": "ImageNet: no attention",
+    "built": "Built here, with random weights",
+}
+MODEL_FAMILY = "{params} parameters · {top1} of {dataset}'s validation photos right (95% interval {low} to {high})"
+MODEL_CAPTION = "{params} parameters · {macs} multiply-adds · {top1} · {light} · {licence}"
+MODEL_TOP1 = "top-1 {top1} on {dataset} ({source})"
+MODEL_UNKNOWN = "top-1 not measured"
+MODEL_OWN = "Your own: {params} parameters, {macs} multiply-adds. Nobody else can open it."
+MODEL_RANDOM = "Random weights: {params} parameters, {macs} multiply-adds, nothing learned."
 MODEL_PLAIN = "ResNet-18 thin, plain"
 MODEL_NAME = "ResNet-18 thin + {mechanism}"
+NAME_RANDOM = "{name}, random weights"
+BANNER_RANDOM = "Random weights: nothing here was learned."
+BUILT_NAMES = {
+    "cbam_resnext50_32x4d": "ResNeXt-50 + CBAM",
+    "mobilenetv2_ca": "MobileNetV2 + Coordinate Attention",
+}
+NOT_AT_HAND = "The weights of {model} are not at hand: choose it again to fetch them."
+FETCH = {
+    "label": "Fetching the weights of {name}",
+    "looking": "{name}: looking for it …",
+    "progress": "{name}: {done} of {total}",
+    "so_far": "{name}: {done}",
+    "cancel": "Cancel",
+    "canceled": "Canceled: nothing was changed; what came is kept.",
+}
 
 PREDICTION = {
     "heading": "Prediction: choose the class to explain",
     "rest": "Its other classes; it knows no more:",
     "share": "{label}, probability {percent}",
+    "search": "Another class, by its name",
+    "searched": "Classes by that name",
+    "nothing": "No class has this in its name.",
 }
+PREDICTION_NONE = "This network gives no row of logits, so it has no classes to choose from."
 CERTAINTY = (
     "{known} of the ten classes get no more certainty than this one ({percent}); "
     "{other} of other things get at least as much: the network has to choose one of ten."
@@ -134,7 +183,16 @@ RAIL = {
     "grid": "{rows}×{columns}",
     "block": "{layer}, {mechanism}, {channels} channels, {rows} by {columns}",
     "none": "No attention blocks in this network.",
+    "unverified": "not verified",
+    "skipped": "Skipped: {names}.",
 }
+FINDINGS = "In this network: {findings}."
+FOUND_FORMULA = (
+    "{mechanism} was found by its values: what it multiplies or reads was seen, and no formula of a paper is known "
+    "for it."
+)
+FOUND_STEPS = "This block was found by its values: its formula is not known, so there are no steps to show."
+DEPENDENCE_NONE = "This is not measured for {mechanism}: only a Non-Local block's input and sum are known step by step."
 
 PART_NAMES = {"cse": "channel (cSE)", "sse": "spatial (sSE)", "mul": "gate (mul)", "add": "term (add)"}
 ROLE_NAMES = {"gate": "gate", "logit": "logit", "term": "term", "distribution": "distribution"}
@@ -293,6 +351,7 @@ MATTER = {
     "meaning_uniform": "Uniform replaces the attention by its own mean here: its amount stays, its choice is gone.",
     "meaning_shuffled": "Shuffled keeps the same values and gives them to other channels or places.",
 }
+MATTER_NO_LOGITS = "This network gives no row of logits, so there is no prediction to compare."
 MATTER_ALL = "all blocks at once"
 MATTER_WORDS = "{label}: {was} as it is, {now} now. {rest}"
 MATTER_SAME = "The prediction stays {first}."
@@ -307,6 +366,7 @@ COMPARE = {
     "own": "each one's prediction",
     "progress": "{done} of {of} networks",
     "none": "no attention",
+    "no_logits": "no logits",
     "cam": "Grad-CAM: {label}",
     "silent": "Grad-CAM: nothing here speaks for {label}",
     "table": "What is known of them",

@@ -5,6 +5,7 @@ from functools import partial
 
 import torch
 
+from attnviz.backbones import BUILT
 from attnviz.capture import Backbone
 from attnviz.errors import ModelError
 from attnviz.stock import FAMILY, Entry, assets, catalogue, embedded_cards, entries, unknown
@@ -14,8 +15,9 @@ from attnviz.zoo.control import load_random
 from attnviz.zoo.embedded import load_embedded
 from attnviz.zoo.libraries import described, load_entry
 from attnviz.zoo.memory import Memory
+from attnviz.zoo.own import OWN, load_built, new_id
 
-__all__ = ["assets", "catalogue", "find", "load"]
+__all__ = ["OWN", "RANDOM", "assets", "catalogue", "find", "held", "keep", "load", "ready"]
 
 RANDOM = "random:"
 _loaded = Memory()
@@ -29,7 +31,7 @@ def load(id: str, device: str = "cpu", progress: Progress | None = None) -> Back
 
     Args:
         id: as in the catalogue; ``timm:NAME`` for any other network of timm's with published weights;
-            ``random:ID`` for a network with random weights, as a control.
+            ``random:ID`` for a network with random weights, as a control (ID also one of ``backbones.BUILT``).
         device: "cpu", "cuda", ...
         progress: told of a download, ten times a second, (bytes here, bytes in all or None); what it raises ends the
             load, and the download if nobody else waits for it.
@@ -42,6 +44,28 @@ def load(id: str, device: str = "cpu", progress: Progress | None = None) -> Back
         raise ModelError(f"a model's id is a text like 'resnet18t-cbam', not {id!r}")
     found = _loaded.find((id, device))
     return found or _loaded.get((id, device), _maker(id, device, progress))
+
+
+def ready(id: str) -> bool:  # noqa: A002
+    """Whether ``load`` would fetch nothing. Raises ModelError for an id that there is not."""
+    if _loaded.find((id, "cpu")) is not None or id.startswith(OWN):
+        return True
+    plain = id.removeprefix(RANDOM)
+    entry = None if plain != id and plain in BUILT else find(plain)
+    return entry is None or plain != id or at_hand(entry) is not None
+
+
+def held() -> set[str]:
+    """The ids of the networks that memory keeps: what else is made of one of them need not be kept either."""
+    return _loaded.ids()
+
+
+def keep(backbone: Backbone) -> str:
+    """Put a network of a person's own into memory, for as long as there is room: the id that ``load`` finds it by,
+    which nobody else can guess."""
+    model_id = new_id()
+    _loaded.get((model_id, "cpu"), lambda: backbone)
+    return model_id
 
 
 def find(id: str) -> Entry | None:  # noqa: A002
@@ -60,11 +84,16 @@ def find(id: str) -> Entry | None:  # noqa: A002
 def _maker(model_id: str, device: str, progress: Progress | None) -> Callable[[], Backbone]:
     """What makes a network, with all that it needs at hand."""
     plain = model_id.removeprefix(RANDOM)
-    entry = find(plain)
+    if model_id.startswith(OWN):
+        raise ModelError("your network is no longer in memory, which has room for the last ones alone: bring it again")
+    built = plain != model_id and plain in BUILT
+    entry = None if built else find(plain)
     try:
         torch.empty(0, device=device)  # before anything is fetched for it
     except (RuntimeError, AssertionError) as error:
         raise ModelError(f"{model_id} cannot go to device {device!r}: {str(error).splitlines()[0]}") from None
+    if built:
+        return partial(load_built, plain, device)
     if entry is None:
         card = next((card for card in embedded_cards() if card.id == plain), None)
         if card is None:

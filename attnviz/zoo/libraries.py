@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from attnviz.cards import ModelCard
 from attnviz.errors import ModelError
 from attnviz.images import Picture, crop, load_picture
 from attnviz.stock import Entry
-from attnviz.stock.entries import DATASET, torch_file
+from attnviz.stock.entries import DATASET, entries, torch_file
 from attnviz.stock.origins import HubFile, Origin
 from attnviz.zoo.control import random_card, random_model
 from attnviz.zoo.embedded import normalized, placed
@@ -57,7 +57,8 @@ def load_entry(entry: Entry, path: Path | None, device: str) -> Backbone:
     if path is None:
         card = random_card(card)
     placed(model.float(), card.id, device)
-    return Backbone(model, preprocessing(recipe, card), classes or None, card=card, search=True)
+    known = entry.card.id in entries()  # its attention has readers; in another's, what they miss is looked for
+    return Backbone(model, preprocessing(recipe, card), classes or None, card=card, search=not known)
 
 
 def build(entry: Entry) -> nn.Module:
@@ -100,7 +101,7 @@ def filled(entry: Entry, path: Path) -> nn.Module:
 def recipe_of(entry: Entry, model: nn.Module) -> Recipe:
     """The preprocessing that the library prescribes. Raises ModelError for one that is no resize and central crop."""
     if entry.library == "timm":
-        return _timm_recipe(entry, model)
+        return timm_recipe(entry.card.id, model)
     if entry.library == "torchvision":
         from torchvision import models
 
@@ -113,7 +114,8 @@ def recipe_of(entry: Entry, model: nn.Module) -> Recipe:
     return Recipe(size, math.ceil(size / 0.875), True, Image.Resampling.BILINEAR, card.mean, card.std)
 
 
-def _timm_recipe(entry: Entry, model: nn.Module) -> Recipe:
+def timm_recipe(name: str, model: nn.Module) -> Recipe:
+    """What timm prescribes for a network of its own. Raises ModelError for what is no resize and central crop."""
     from timm.data.config import resolve_data_config
 
     found = resolve_data_config({}, model=model)
@@ -122,7 +124,7 @@ def _timm_recipe(entry: Entry, model: nn.Module) -> Recipe:
     resample = Image.Resampling.__members__.get(found["interpolation"].upper())
     if channels != 3 or height != width or mode not in ("center", "squash") or side < height or resample is None:
         raise ModelError(
-            f"{entry.card.id} wants pictures prepared in a way that attnviz does not follow "
+            f"{name} wants pictures prepared in a way that attnviz does not follow "
             f"({channels} x {height} x {width}, {mode}, {found['interpolation']}, {found['crop_pct']})"
         )
     return Recipe(height, side, mode == "center", resample, tuple(found["mean"]), tuple(found["std"]))
@@ -141,13 +143,17 @@ def preprocessing(recipe: Recipe, card: ModelCard) -> Callable[[Any], tuple[Tens
 
 
 def labels(model: nn.Module) -> tuple[str, ...]:
-    """ImageNet's names for a network's logits, as timm's metadata has them; () where their number is no ImageNet's.
+    """``labels_of`` a network's logits."""
+    return labels_of(getattr(model, "num_classes", 1000))  # torchvision's do not say; theirs have 1000
+
+
+def labels_of(count: int) -> tuple[str, ...]:
+    """ImageNet's names for so many logits, as timm's metadata has them; () where their number is no ImageNet's.
 
     Two of the 1000 are called "crane": a bird (134) and a machine (517).
     """
     from timm.data.imagenet_info import infer_imagenet_subset
 
-    count = getattr(model, "num_classes", 1000)  # torchvision's do not say; theirs have 1000
     subset = infer_imagenet_subset({"num_classes": count})
     return _descriptions(subset) if subset else ()
 
@@ -167,6 +173,7 @@ def macs(model: nn.Module, size: int) -> int:
     return int(counter.get_total_flops()) // 2
 
 
+@lru_cache(64)
 def described(model_id: str) -> Entry | None:
     """An entry for any network of timm's, by ``timm:NAME``; None for a name that timm does not know.
 
@@ -186,10 +193,23 @@ def described(model_id: str) -> Entry | None:
         return None
     config: Any = model.pretrained_cfg
     size: int = config["input_size"][1]
-    card = ModelCard(
-        id=model_id,
-        mechanism=None,
+    card = unlisted_card(
+        model_id,
+        model,
+        size,
         source="timm",
+        dataset=DATASET if config["num_classes"] == 1000 else f"{config['num_classes']} classes",
+        licence=config.get("license") or "not stated",
+    )
+    return Entry(card, _timm_origins(config))
+
+
+def unlisted_card(card_id: str, model: nn.Module, size: int, *, source: str, dataset: str, licence: str) -> ModelCard:
+    """A card of what can be counted in a network that nobody lists; ``size``: pixels on a side of its input."""
+    return ModelCard(
+        id=card_id,
+        mechanism=None,
+        source=source,
         params=sum(weight.numel() for weight in model.parameters()),
         macs=macs(model, size),
         size_bytes=sum(value.numel() * value.element_size() for value in model.state_dict().values()),
@@ -197,11 +217,10 @@ def described(model_id: str) -> Entry | None:
         top1=math.nan,
         top1_interval=(math.nan, math.nan),
         top1_source="not listed by attnviz",
-        dataset=DATASET if config["num_classes"] == 1000 else f"{config['num_classes']} classes",
-        recipe_group=model_id,
-        licence=config.get("license") or "not stated",
+        dataset=dataset,
+        recipe_group=card_id,
+        licence=licence,
     )
-    return Entry(card, _timm_origins(config))
 
 
 def _timm_origins(config: dict[str, Any]) -> tuple[Origin, ...]:

@@ -47,6 +47,11 @@ class Memory:
                     self._keep(key, backbone)
             return backbone
 
+    def ids(self) -> set[str]:
+        """Those that are kept, on whichever device."""
+        with self._lock:
+            return {model_id for model_id, _ in self._kept}
+
     def clear(self) -> None:
         """Let all of them go."""
         with self._lock:

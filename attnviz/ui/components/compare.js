@@ -18,14 +18,17 @@ target.replaceChildren(av.node("option", { value: "", text: words.own }),
 let asked = null; // what the rows are of
 let running = false; // one comparison at a time: what is chosen meanwhile comes after it
 
+/** The open network where it is none of the family: it is compared too, and knows other classes. */
+const other = (model) => (props.table.some(({ id }) => id === model) ? null : model);
+
 /** Ask for the rows of the picture, class and stage that are chosen, where the page shows others. */
 function ask() {
-  const { source, target } = av.get("state") ?? {};
-  const wanted = JSON.stringify([source, target, stage.value]);
+  const { source, target, model } = av.get("state") ?? {};
+  const wanted = JSON.stringify([source, target, stage.value, other(model)]);
   if (av.get("tab") !== "compare" || !source || av.get("busy") || running || wanted === asked) return;
   [asked, running] = [wanted, true];
   grid.replaceChildren();
-  trigger("select", { source, target, stage: stage.value, asked });
+  trigger("select", { source, target, model, stage: stage.value, asked });
 }
 
 function show() {
@@ -86,15 +89,15 @@ function draw() {
   const high = Math.max(...rows.map((row) => row.cam?.max ?? 0));
   [...grid.children].forEach((article, i) => {
     const { attention, cam } = rows[i];
-    over(article.querySelector(".attention"), attention?.map, attention ? ends(rows, attention.role) : [0, 1]);
-    over(article.querySelector(".cam"), silent(rows[i]) ? null : cam, [0, high]);
+    over(article.querySelector(".attention"), attention?.map, attention ? ends(rows, attention.role) : [0, 1], rows[i].box);
+    over(article.querySelector(".cam"), silent(rows[i]) ? null : cam, [0, high], rows[i].box);
   });
 }
 
-function over(figure, packed, [low, high]) {
+function over(figure, packed, [low, high], box) {
   const canvas = figure.querySelector(".map");
   const scale = av.scaled(low, high);
-  av.over(canvas, av.unpack(packed), scale);
+  av.over(canvas, av.unpack(packed), scale, { box });
   figure.querySelector(".scale").hidden = !packed;
   if (packed) av.bar(figure.querySelector(".bar"), scale.lut);
   for (const [name, value] of Object.entries({ low: scale.low, high: scale.high })) figure.querySelector(`.${name}`).textContent = av.short(value);
@@ -108,7 +111,7 @@ function tell(rows = []) {
   const times = Object.fromEntries(rows.map((row) => [row.id, row.milliseconds]));
   const lines = [];
   let group = null;
-  for (const row of props.table) {
+  for (const row of [...props.table, ...rows.map(({ facts }) => facts).filter(Boolean)]) {
     if (row.group !== group) lines.push(av.node("tr", { class: "group" }, av.node("td", { colspan: COLUMNS.length, text: av.fill(words.group, row) })));
     group = row.group;
     lines.push(av.node("tr", { "data-id": row.id }, ...COLUMNS.map((name) => {
@@ -137,7 +140,8 @@ watch("value", show);
 av.follow(grid, draw);
 for (const topic of ["picture", "view"]) av.on(topic, element, draw);
 av.on("state", element, (state) => {
-  target.value = state.target ?? "";
+  target.disabled = !!other(state.model);
+  target.value = target.disabled ? "" : state.target ?? "";
   ask();
 });
 show();

@@ -11,13 +11,14 @@ function show() {
   at("section").hidden = !value;
   if (!value) return;
   at(".caption").textContent = value.caption;
-  at("dl").replaceChildren(...["input", "attention", "output"].flatMap((name) => {
+  at(".formula").hidden = !!value.none;
+  at("dl").replaceChildren(...(value.none ? [] : ["input", "attention", "output"]).flatMap((name) => {
     const meter = av.node("dd", { class: "meter", "aria-hidden": "true" });
     meter.style.setProperty("--share", `${Math.min(100, (100 * value[name]) / MOST)}%`);
     return [av.node("dt", { text: words[name] }), meter,
       av.node("dd", { "data-name": name, "data-value": String(value[name]), text: av.short(value[name]) })];
   }));
-  at(".words").textContent = value.words;
+  at(".words").textContent = value.none ?? value.words;
 }
 
 watch("value", show);

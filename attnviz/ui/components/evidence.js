@@ -1,7 +1,8 @@
 const av = window.attnviz;
 const words = props.words;
 const at = (selector) => element.querySelector(selector);
-const [method, target, against, progress] = [".method", ".target", ".against", ".progress"].map(at);
+const [method, target, against, other, progress] = [".method", ".target", ".against", ".other", ".progress"].map(at);
+const FEW = 20; // classes that one can choose from a list; of more, one is typed
 
 [[".by", words.method], [".for", words.target], [".versus", words.against]].forEach(([where, text]) => {
   at(where).textContent = text;
@@ -16,13 +17,18 @@ function show() {
   const { classes } = value;
   if (listed !== JSON.stringify(classes)) {
     listed = JSON.stringify(classes);
+    av.put("classes", classes);
+    element.querySelector("section").hidden = !classes.length; // without logits there is no evidence for a class
+    against.hidden = classes.length > FEW;
+    other.hidden = !against.hidden;
     at("datalist").replaceChildren(...classes.map((label) => av.node("option", { value: label })));
     against.replaceChildren(av.node("option", { value: "", text: words.nothing }),
-      ...classes.map((label, index) => av.node("option", { value: index, text: label })));
+      ...(against.hidden ? [] : classes.map((label, index) => av.node("option", { value: index, text: label }))));
   }
   method.value = value.method;
-  target.value = classes[value.target];
+  target.value = classes[value.target] ?? "";
   against.value = value.against ?? "";
+  other.value = classes[value.against] ?? "";
   for (const option of against.options) option.disabled = option.value === String(value.target);
   const busy = av.get("busy") && value.progress; // an answer without this part ends it too
   progress.hidden = !busy;
@@ -37,16 +43,23 @@ function show() {
 
 method.addEventListener("change", () => av.send(trigger, { method: method.value }));
 against.addEventListener("change", () => av.send(trigger, { against: against.value === "" ? null : Number(against.value) }));
-target.addEventListener("focus", () => target.select());
-target.addEventListener("change", () => {
-  const name = target.value.trim().toLowerCase();
+other.placeholder = words.nothing;
+for (const field of [target, other]) {
+  field.addEventListener("focus", () => field.select());
+  field.addEventListener("change", () => typed(field, field === target ? "target" : "against"));
+}
+
+/** A class by its name; nothing stands for none to be against. */
+function typed(field, what) {
+  const name = field.value.trim().toLowerCase();
   const index = props.value.classes.findIndex((label) => label.toLowerCase() === name);
-  if (index >= 0) av.send(trigger, { target: index });
+  if (index >= 0) av.send(trigger, { [what]: index });
+  else if (!name && what === "against") av.send(trigger, { against: null });
   else {
-    if (name) av.put("notice", av.fill(words.unknown, { name: target.value }));
-    target.value = props.value.classes[props.value.target];
+    if (name) av.put("notice", av.fill(words.unknown, { name: field.value }));
+    field.value = props.value.classes[props.value[what]] ?? "";
   }
-});
+}
 watch("value", show);
 show();
 // A refused request leaves everything as it was.

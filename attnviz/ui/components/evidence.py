@@ -13,7 +13,8 @@ TEMPLATE = """
   <label><span class="by"></span> <select class="method av-field"></select></label>
   <label><span class="for"></span>
     <input class="target av-field" type="text" list="av-classes" autocomplete="off"></label>
-  <label><span class="versus"></span> <select class="against av-field"></select></label>
+  <label><span class="versus"></span> <select class="against av-field"></select>
+    <input class="other av-field" type="text" list="av-classes" autocomplete="off" hidden></label>
   <datalist id="av-classes"></datalist>
   <div class="progress av-progress" role="progressbar" aria-valuemin="0" aria-valuemax="100" hidden>
     <i></i><span></span>

@@ -18,9 +18,12 @@ function show() {
     row.innerHTML = line;
     return row;
   }));
+  at(".none").hidden = !value.none;
+  at(".none").textContent = value.none ?? "";
   at(".sees").textContent = value.sees ?? "";
   sees.hidden = at(".sees").hidden = !value.sees;
   at(".not").textContent = value.not;
+  at(".citation").hidden = !value.citation;
   at(".citation span").textContent = `${value.citation}.`;
   at("a").href = value.paper;
   fit();

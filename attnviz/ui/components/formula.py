@@ -10,6 +10,7 @@ from attnviz.ui.components.base import component
 TEMPLATE = """
 <section class="av-card av-formula" hidden>
   <header><h2></h2><span class="caption"></span></header>
+  <p class="none" hidden></p>
   <div class="lines"></div>
   <dl><dt></dt><dd class="sees"></dd><dt></dt><dd class="not"></dd></dl>
   <p class="citation"><span></span> <a target="_blank" rel="noopener"></a></p>

@@ -1,4 +1,4 @@
-"""The model: one of the catalogue, and what its card says."""
+"""The model: one of the catalogue or any other of timm's, its weights or random ones, and what its card says."""
 
 from typing import Any
 
@@ -11,9 +11,15 @@ TEMPLATE = """
 <section class="av-card av-models">
   <label><h2></h2><select class="av-field"></select></label>
   <p class="caption"></p>
+  <p class="availability"></p>
+  <label class="random"><input type="checkbox"> <span></span></label>
+  <details><summary></summary>
+    <form><input class="av-field name" type="text" autocomplete="off" spellcheck="false" maxlength="120">
+      <button type="submit" class="av-link"></button></form>
+  </details>
 </section>"""
 
 
 def models(value: Any = None, **props: Any) -> gr.HTML:
-    """Value: the chosen id. Prop ``choices``: ``payloads.model_choices``."""
+    """Value: ``modelviews.models``. Prop ``groups``: ``modelviews.choices``."""
     return component(__file__, TEMPLATE, texts.MODEL, value, **props)

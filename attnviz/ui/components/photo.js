@@ -8,6 +8,7 @@ at("h3").textContent = words.examples;
 at(".hint span").textContent = words.hint;
 at(".hint button").textContent = words.choose;
 at(".kept").textContent = words.kept;
+at(".seen").textContent = words.crop;
 
 let bringing = 0; // which choice of a picture is the newest: an upload that ends after a newer one is dropped
 
@@ -65,11 +66,29 @@ const paste = (event) => {
 };
 document.addEventListener("paste", paste);
 
+/** The part that the network sees, framed on the picture as it lies in its box. */
+function frame() {
+  const value = props.value;
+  const whole = !value || value.box.every((end, i) => Math.abs(end - (i > 1)) < 1e-3);
+  at(".crop").hidden = at(".seen").hidden = whole;
+  if (whole || !drop.clientWidth) return;
+  const scale = Math.min(drop.clientWidth / value.width, drop.clientHeight / value.height);
+  const [width, height] = [value.width * scale, value.height * scale];
+  const [left, top, right, bottom] = value.box;
+  Object.assign(at(".crop").style, {
+    left: `${(drop.clientWidth - width) / 2 + left * width}px`,
+    top: `${(drop.clientHeight - height) / 2 + top * height}px`,
+    width: `${(right - left) * width}px`,
+    height: `${(bottom - top) * height}px`,
+  });
+}
+
 async function show() {
   const value = props.value;
   if (!value) return;
   image.src = value.src;
   image.alt = av.fill(words.alt, { name: value.name });
+  frame();
   for (const button of list.querySelectorAll("button")) {
     button.setAttribute("aria-pressed", String(button.dataset.source === value.source));
   }
@@ -80,4 +99,5 @@ async function show() {
 }
 
 watch("value", show);
+av.follow(drop, frame);
 show();

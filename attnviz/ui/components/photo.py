@@ -10,7 +10,8 @@ from attnviz.ui.components.base import component
 TEMPLATE = """
 <section class="av-card av-photo">
   <h2></h2>
-  <div class="drop"><img alt=""></div>
+  <div class="drop"><img alt=""><i class="crop" aria-hidden="true" hidden></i></div>
+  <p class="seen" hidden></p>
   <p class="hint"><span></span> <button type="button" class="av-link"></button>. <span class="kept"></span></p>
   <input type="file" accept="image/*" hidden>
   <h3></h3>

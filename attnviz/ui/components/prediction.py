@@ -11,6 +11,10 @@ TEMPLATE = """
 <section class="av-card av-prediction">
   <h2></h2>
   <div class="top" role="group"></div>
+  <div class="chosen" role="group"></div>
+  <p class="none" hidden></p>
+  <div class="search" hidden><input class="av-field" type="search" autocomplete="off">
+    <div class="found" role="group" aria-live="polite"></div></div>
   <p class="certainty"></p>
   <p class="more"></p>
   <div class="rest" role="group"></div>

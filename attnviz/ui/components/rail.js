@@ -17,13 +17,16 @@ function build(item) {
   }
   const [rows, columns] = item.grid;
   const values = { ...item, rows, columns };
+  const doubt = item.verified === false ? words.unverified : "";
+  const name = [av.fill(words.block, values), doubt].filter(Boolean).join(", ");
   const option = av.node("div", {
-    class: "block", role: "option", tabindex: -1, "data-layer": item.layer, "aria-label": av.fill(words.block, values),
+    class: "block", role: "option", tabindex: -1, "data-layer": item.layer, "aria-label": name,
   }, av.node("canvas", { "aria-hidden": "true" }),
   av.node("b", { text: short(item.layer) }),
   av.node("span", { class: "mechanism", text: item.mechanism }),
   av.node("span", { text: av.fill(words.channels, values) }),
-  av.node("span", { text: av.fill(words.grid, values) }));
+  av.node("span", { text: av.fill(words.grid, values) }),
+  ...(doubt ? [av.node("em", { text: doubt })] : []));
   option.addEventListener("click", () => choose(item.layer, null));
   option.map = av.unpack(item.thumb);
   return option;
@@ -90,6 +93,8 @@ function show() {
     if (none) blocks.append(av.node("p", { class: "none", text: words.none }));
     built = layers;
   }
+  const skipped = value.skipped?.length ? av.fill(words.skipped, { names: value.skipped.join(", ") }) : "";
+  at(".findings").textContent = [value.findings, skipped].filter(Boolean).join(" ");
   mark({ layer: value.layer, part: value.part });
   av.put("mechanism", value.items.find(({ layer }) => layer === value.layer)?.mechanism);
   showParts(value.items.find(({ layer }) => layer === value.layer));

@@ -11,6 +11,7 @@ TEMPLATE = """
 <section class="av-card av-rail">
   <header><h2></h2><div class="parts"></div></header>
   <div class="blocks" role="listbox" aria-orientation="horizontal"></div>
+  <p class="findings"></p>
 </section>"""
 
 

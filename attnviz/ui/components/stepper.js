@@ -19,9 +19,16 @@ function receive() {
   value = props.value;
   card.hidden = !value;
   if (!value) return;
-  const same = before?.layer === value.layer && before.steps.length === value.steps.length;
   at("h2").textContent = value.title;
   at(".caption").textContent = value.caption;
+  at(".none").hidden = !value.none;
+  at(".none").textContent = value.none ?? "";
+  card.classList.toggle("empty", !!value.none);
+  if (value.none) {
+    [value, tensor] = [null, null]; // there is nothing to step through
+    return;
+  }
+  const same = before?.layer === value.layer && before.steps.length === value.steps.length;
   input.max = value.channels - 1;
   input.value = value.channel;
   const [row, column] = value.position;
@@ -65,8 +72,8 @@ function light(index) {
 function start({ kind, chosen }) {
   if (kind === "map") {
     const [rows, columns] = tensor.shape;
-    const [i, j] = [Math.min(value.position[0], rows - 1), Math.min(value.position[1], columns - 1)];
-    return i * columns + j;
+    const [height, width] = value.output ?? value.grid;
+    return av.cell((value.position[0] + 0.5) / height, rows) * columns + av.cell((value.position[1] + 0.5) / width, columns);
   }
   return chosen ?? tensor.data.indexOf(Math.max(...tensor.data));
 }
@@ -100,7 +107,8 @@ function bars(pen, width) {
 function grid(pen, width, kind) {
   const [h, w] = tensor.shape;
   const picture = av.get("picture");
-  const aspect = picture ? picture.width / picture.height : w / h;
+  const [left, top, right, bottom] = picture?.box ?? [0, 0, 1, 1];
+  const aspect = picture ? ((right - left) * picture.width) / ((bottom - top) * picture.height) : w / h;
   const wide = kind === "map" ? Math.min(HEIGHT * aspect, width) : width;
   const tall = kind === "map" ? Math.min(HEIGHT, wide / aspect) : HEIGHT;
   box = [0, 0, wide, tall];
@@ -139,7 +147,8 @@ function choose(index) {
   const [h, w] = tensor.shape;
   if (kind === "bars" && chosen !== null) av.send(trigger, { channel: index });
   const [rows, columns] = value.grid;
-  if (kind === "map" && h === rows && w === columns) av.send(trigger, { query: [Math.floor(index / w), index % w] });
+  const [i, j] = [Math.floor(index / w), index % w]; // the place is one of the grid that the block is asked on
+  if (kind === "map") av.send(trigger, { query: [av.cell((i + 0.5) / h, rows), av.cell((j + 0.5) / w, columns)] });
 }
 
 canvas.addEventListener("pointermove", (event) => {

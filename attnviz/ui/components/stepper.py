@@ -12,6 +12,7 @@ TEMPLATE = """
   <header><div><h2></h2><span class="caption"></span></div>
     <div class="moves"><button type="button" class="back"></button><button type="button" class="next"></button></div>
   </header>
+  <p class="none" hidden></p>
   <ol class="steps"></ol>
   <div class="live" aria-live="polite"></div>
   <p class="where"><label><span class="name"></span> <input class="av-field" type="number" min="0" step="1"></label>

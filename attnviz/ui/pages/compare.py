@@ -22,9 +22,9 @@ class Compare:
         self._part = compare(
             None,
             stages=list(compareviews.STAGES),
-            classes=list(analyst.cards[analyst.first.model].classes),
-            table=compareviews.table([*analyst.cards.values()]),
-            center=compareviews.center([*analyst.cards.values()]),
+            classes=list(next(iter(analyst.family.values())).classes),
+            table=compareviews.table([*analyst.family.values()]),
+            center=compareviews.center([*analyst.family.values()]),
         )
         self._part.select(
             self._answers,
@@ -43,10 +43,14 @@ class Compare:
         try:
             state, stage = asked(event._data, self._analyst.first)
             rows: list[Any] = []
-            for number, model in enumerate(self._analyst.cards):
-                view = self._analyst.view(replace(state, model=model))
-                rows.append(compareviews.network(view, stage))
-                yield {"rows": rows, "done": number + 1, "of": len(self._analyst.cards), "asked": name}
+            views = list(compared(self._analyst, state))
+            for each in views:
+                view = self._analyst.view(each)
+                row = compareviews.network(view, stage)
+                if view.state.model not in self._analyst.family:
+                    row["facts"] = compareviews.table([view.card])[0] | {"id": view.state.model}
+                rows.append(row)
+                yield {"rows": rows, "done": len(rows), "of": len(views), "asked": name}
         except AttnvizError as error:
             yield {"rows": [], "said": str(error), "asked": name}
         except Exception:
@@ -60,4 +64,16 @@ def asked(data: Any, default: State) -> tuple[State, str]:
     stage = data.get("stage")
     if stage not in compareviews.STAGES:
         raise OptionError(texts.BAD_REQUEST.format(what="stage"))
-    return State(source=state.source, model=default.model, target=state.target), stage
+    return State(source=state.source, model=state.model, target=state.target), stage
+
+
+def compared(analyst: Analyst, state: State) -> Iterator[State]:
+    """The networks that are compared: the family, and the open one where it is another.
+
+    A class belongs to those that know it: where another network is open, each of the family explains its prediction.
+    """
+    other = state.model not in analyst.family
+    for model in analyst.family:
+        yield replace(state, model=model, target=None if other else state.target)
+    if other:
+        yield state

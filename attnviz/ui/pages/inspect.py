@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
-from dataclasses import replace
 from queue import SimpleQueue
 from threading import Event
 from typing import Any
@@ -15,9 +14,11 @@ from attnviz.errors import AttnvizError
 from attnviz.ui import (
     blockviews,
     compareviews,
+    costviews,
     exports,
     links,
     matterviews,
+    modelviews,
     payloads,
     sideviews,
     stepviews,
@@ -26,6 +27,7 @@ from attnviz.ui import (
 )
 from attnviz.ui.analysis import AT_ONCE, Analyst, View, shown
 from attnviz.ui.components.affinity import affinity
+from attnviz.ui.components.banner import banner
 from attnviz.ui.components.branches import branches
 from attnviz.ui.components.channels import channels
 from attnviz.ui.components.dependence import dependence
@@ -44,6 +46,8 @@ from attnviz.ui.components.stepper import stepper
 from attnviz.ui.components.toolbar import toolbar
 from attnviz.ui.components.viewbar import viewbar
 from attnviz.ui.components.zoom import zoom
+from attnviz.ui.pages.compare import compared
+from attnviz.ui.pages.fetching import Fetching, sentence
 from attnviz.ui.state import State, changes, linked, serial
 
 Make = Callable[[View], Any]
@@ -64,9 +68,16 @@ BLOCK: dict[str, Make] = {
 MATTER: dict[str, Make] = {"matter": matterviews.matter}
 EVIDENCE: dict[str, Make] = {"evidence": payloads.evidence, "cam": payloads.cam}
 CLASS: dict[str, Make] = {"prediction": payloads.prediction, **EVIDENCE, **MATTER}
-MODEL: dict[str, Make] = {"models": lambda view: view.state.model, "zoom": zoomviews.zoom, **CLASS, **BLOCK}
+MODEL: dict[str, Make] = {
+    "photo": payloads.picture,  # another network may see another part of it
+    "models": modelviews.models,
+    "banner": modelviews.banner,
+    "zoom": zoomviews.zoom,
+    **CLASS,
+    **BLOCK,
+}
 SHOWS: dict[str, dict[str, Make]] = {
-    "source": {"photo": payloads.picture, **MODEL},
+    "source": MODEL,
     "model": MODEL,
     "target": CLASS,
     "against": CLASS,
@@ -99,6 +110,7 @@ class Inspect:
         self._view = analyst.view(self._first)
         self._value = {name: make(self._view) for name, make in SHOWS["source"].items()}
         self._parts: dict[str, gr.HTML] = {}
+        self._fetching = Fetching(analyst)
 
     def above(self) -> None:
         """The header's tools."""
@@ -108,7 +120,7 @@ class Inspect:
             kinds=list(exports.MAKERS),
             tabs=list(texts.TABS),
             stages=list(compareviews.STAGES),
-            models=list(self._analyst.cards),
+            models=list(costviews.names(self._analyst)),
         )
 
     def beside(self) -> None:
@@ -116,12 +128,14 @@ class Inspect:
         parts, value = self._parts, self._value
         parts["photo"] = photo(value["photo"], examples=self._thumbs())
         parts["notice"] = notice(_notice("", self._view.state, 0))
-        parts["models"] = models(value["models"], choices=payloads.model_choices(self._analyst.cards))
+        parts["models"] = models(value["models"], groups=modelviews.choices(self._analyst))
+        self._fetching.lay_out()
         parts["prediction"] = prediction(value["prediction"])
 
     def main(self) -> None:
         """The maps, the network's blocks, and the chosen one's numbers."""
         parts, value = self._parts, self._value
+        parts["banner"] = banner(value["banner"])
         with gr.Row(elem_classes="av-maps"):
             viewbar()
             parts["attention"] = map_view(value["attention"], side="attention", elem_id="attention")
@@ -185,21 +199,27 @@ class Inspect:
         if not isinstance(asked, dict) or asked.get("tab") != "compare":
             return exports.export(view, asked, found)
         state = State(view.state.source, view.state.model, view.state.target)
-        return exports.export_all(
-            [self._analyst.view(replace(state, model=model)) for model in self._analyst.cards], asked
-        )
+        return exports.export_all([self._analyst.view(each) for each in compared(self._analyst, state)], asked)
+
+    def _read(self, data: Any) -> View:
+        return self._analyst.view(State.read(data, self._first))
+
+    def _linked(self, data: Any) -> tuple[View, str, str | None]:
+        """What a link asks for, what to say of it, and its network where the weights have to be fetched first."""
+        asked, junk = linked(data)
+        away = links.away(asked, self._analyst)
+        given = asked if away is None else {name: asked[name] for name in asked if name == "example"}
+        view, lost = links.read(given, self._first, self._analyst)
+        return view, links.regret(given, lost + junk) if away is None else texts.LINK_FETCHED, away
 
     def _answers(self, data: Any) -> Iterator[dict[str, Any]]:
         """New values by component, the last time all; for a refusal one line, and everything else stays."""
         number = serial(data)
         try:
-            fields, note = changes(data), ""
-            if "link" in fields:
-                asked, junk = linked(data)
-                view, lost = links.read(asked, self._first, self._analyst)
-                fields, note = ("source",), links.regret(asked, lost + junk)
-            else:
-                view = self._analyst.view(State.read(data, self._first))
+            fields = changes(data)
+            linking = "link" in fields
+            view, note, away = self._linked(data) if linking else (self._read(data), "", None)
+            fields = ("source",) if linking else fields
             shows = {name: make for field in fields for name, make in SHOWS[field].items()}
             found: Attribution | None = None
             if view.state.method != "grad_cam" and ("cam" in shows or "export" in fields):
@@ -213,8 +233,10 @@ class Inspect:
             if found is not None and "cam" in shows:
                 made["cam"] = payloads.attribution(view, found)
             made = {name: make(view) for name, make in shows.items() if name not in made} | made
+            if away is not None:  # what the page fetches, seen, and asks for again when it is there
+                made["models"] |= {"wish": {"id": away, "link": data["link"]}}
         except AttnvizError as error:
-            yield {"notice": _notice(_sentence(error), None, number)}
+            yield {"notice": _notice(sentence(error), None, number)}
         except Exception:
             logging.getLogger(__name__).exception("a request failed")
             yield {"notice": _notice(texts.WENT_WRONG, None, number)}
@@ -251,8 +273,3 @@ def attributed(analyst: Analyst, view: View) -> Iterator[tuple[float, Attributio
 def _notice(text: str, state: State | None, number: int) -> dict[str, Any]:
     """The answer's line, the state that it confirms, and the number of the request it answers."""
     return {"text": text, "state": state.payload() if state else None, "serial": number}
-
-
-def _sentence(error: AttnvizError) -> str:
-    line = str(error)
-    return line[:1].upper() + line[1:] + ("" if line.endswith(".") else ".")

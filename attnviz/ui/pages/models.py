@@ -14,7 +14,7 @@ from attnviz.ui import costviews, texts
 from attnviz.ui.analysis import AT_ONCE, KEPT, SECONDS, Analyst
 from attnviz.ui.components.layers import layers
 from attnviz.ui.components.networks import networks
-from attnviz.ui.payloads import Payload, model_name
+from attnviz.ui.payloads import Payload
 from attnviz.ui.shelf import Shelf
 
 SIDES = (96, 128, 160, 224, 320)  # of an input, beside those that the networks were trained with
@@ -34,18 +34,18 @@ class Models:
     """The page: built once, inside a ``gr.Blocks``."""
 
     def __init__(self, analyst: Analyst) -> None:
-        self._cards = analyst.cards
+        self._names = costviews.names(analyst)
         self._costs: Shelf[Cost] = Shelf(KEPT, SECONDS)
-        pair = first_pair(list(self._cards.values()))
-        self._sides = tuple(sorted({*SIDES, *(card.input_size for card in self._cards.values())}))
+        pair = first_pair(list(analyst.family.values()))
+        self._sides = tuple(sorted({*SIDES, *(card.input_size for card in analyst.cards.values())}))
         with gr.Row(elem_classes="av-costs"):
             with gr.Column():
                 chooser = networks(
                     None,
-                    choices=[{"id": card.id, "name": model_name(card)} for card in self._cards.values()],
+                    choices=[{"id": model, "name": name} for model, name in self._names.items()],
                     pair=pair,
                     sides=self._sides,
-                    side=self._cards[pair[0]].input_size,
+                    side=analyst.family[pair[0]].input_size,
                     batch=costviews.BATCH,
                     optimizer=costviews.OPTIMIZER,
                     runs=RUNS,
@@ -68,7 +68,7 @@ class Models:
         data = event._data
         name = data.get("asked") if isinstance(data, dict) else None
         try:
-            request = asked(data, tuple(self._cards), self._sides)
+            request = asked(data, tuple(self._names), self._sides)
             for answer, rows in self._timed(request) if request.timed else self._counted(request):
                 yield [{"asked": name, **answer}, gr.skip() if rows is None else rows]
         except AttnvizError as error:
@@ -83,9 +83,9 @@ class Models:
             yield {"progress": self._progress("counting", model, number, len(request.models))}, None
             costs[model] = self._cost(model, request.side)
         found = list(costs.values())
-        names = [model_name(self._cards[model]) for model in costs]
-        answer = {"names": names, "totals": costviews.totals(found), "file": costviews.file(costs, request.side)}
-        yield answer, {"names": names, **costviews.layers(found)}
+        called = [self._names[model] for model in costs]
+        answer = {"names": called, "totals": costviews.totals(found), "file": costviews.file(costs, request.side)}
+        yield answer, {"names": called, **costviews.layers(found)}
 
     def _timed(self, request: Request) -> Iterator[tuple[Payload, None]]:
         times = []
@@ -102,7 +102,7 @@ class Models:
         return cost
 
     def _progress(self, what: str, model: str, number: int, of: int) -> Payload:
-        text = texts.NETWORKS_PROGRESS[what].format(name=model_name(self._cards[model]))
+        text = texts.NETWORKS_PROGRESS[what].format(name=self._names[model])
         return {"text": text, "share": number / of}
 
 

@@ -122,14 +122,14 @@
     return { pen: av.context(canvas, width, height), width, height };
   }
 
-  /** The picture, and over the region of it that the network saw a map {data, shape}; null for none. */
-  function over(canvas, map, scale, { image = "large", aspect } = {}) {
+  /** The picture, and over the region of it that the network saw (`box`: another network's) a map; null for none. */
+  function over(canvas, map, scale, { image = "large", aspect, box } = {}) {
     const picture = av.get("picture");
     const { pen, width, height } = sheet(canvas, aspect ?? picture.height / picture.width);
     pen.drawImage(picture[image], 0, 0, width, height);
     if (!map) return;
     const { data, shape: [h, w] } = map;
-    const [left, top, right, bottom] = picture.box;
+    const [left, top, right, bottom] = box ?? picture.box;
     av.overlay(pen, { data, h, w }, [left * width, top * height, (right - left) * width, (bottom - top) * height], scale);
   }
 

@@ -178,3 +178,18 @@ def test_answers(analyst: Analyst) -> None:
     assert all(each["value"] > 0 for each in times["latency"])
     ((refused, _),) = page._answers(SimpleNamespace(_data={"models": ["../x"], "asked": "2"}))  # type: ignore[arg-type]
     assert (refused["asked"], set(refused)) == ("2", {"asked", "said"})
+
+
+def test_any_network_can_be_counted(analyst: Analyst) -> None:
+    """ResNeXt-50 beside CBAM-ResNeXt-50, and a network whose weights are out of reach: counting needs none."""
+    with gr.Blocks():
+        page = models.Models(analyst)
+    known = costviews.names(analyst)
+    assert {"resnet18t-se", "random:resnext50_32x4d", "random:timm:seresnet50.a1_in1k"} <= set(known)
+    request = models.asked(
+        {"models": ["random:resnext50_32x4d", "random:cbam_resnext50_32x4d"], "side": 96}, tuple(known), (96,)
+    )
+    *_, (answer, _) = page._counted(request)
+    params = next(line for line in answer["totals"] if line["name"] == "params")
+    assert [cell["value"] for cell in params["cells"]] == [25_028_904, 27_561_496]
+    assert params["difference"]["value"] == 2_532_592

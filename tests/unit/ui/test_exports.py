@@ -103,7 +103,7 @@ def check(made: Any, expected: Any) -> None:
 
 
 def compared(analyst: Analyst, kind: str, stage: str = "stage3") -> bytes:
-    views = [analyst.view(State(analyst.first.source, model)) for model in analyst.cards]
+    views = [analyst.view(State(analyst.first.source, model)) for model in analyst.family]
     made = exports.export_all(views, {"kind": kind, "stage": stage})
     assert made["name"] == f"attnviz-compare-{stage}.{kind}"
     return base64.b64decode(made["data"])
@@ -111,7 +111,7 @@ def compared(analyst: Analyst, kind: str, stage: str = "stage3") -> bytes:
 
 def test_every_network_at_once(analyst: Analyst, tmp_path: Path) -> None:
     expected = np.load(BytesIO(compared(analyst, "npz")))
-    for model in analyst.cards:
+    for model in analyst.family:
         explanation = attnviz.explain(attnviz.load(model), analyst.examples[analyst.first.source.split(":")[1]].path)
         np.testing.assert_array_equal(expected[f"{model}/cam"], explanation.cam.signed)
     check(run(compared(analyst, "py"), tmp_path), expected)

@@ -37,7 +37,7 @@ def test_floats_arrive_bit_by_bit() -> None:
 @pytest.mark.parametrize("channel", [None, 5])
 def test_the_steps_of_every_block(analyst: Analyst, channel: int | None) -> None:
     """The first step is the block's input, the last its output, each for one channel; all fit in a message."""
-    for model in analyst.cards:
+    for model in analyst.family:
         records = analyst.view(State(analyst.first.source, model)).explanation.attention
         for layer in dict.fromkeys(record.layer for record in records):
             view = analyst.view(State(analyst.first.source, model, layer=layer, query=(3, 1), channel=channel))
@@ -80,7 +80,7 @@ def test_eight_bits_are_right_to_a_step() -> None:
 
 
 def test_every_block_of_every_model_as_its_tensors(analyst: Analyst) -> None:
-    for model in analyst.cards:
+    for model in analyst.family:
         first = analyst.view(State(analyst.first.source, model))
         for record in first.explanation.attention:
             view = analyst.view(State(analyst.first.source, model, layer=record.layer, part=record.part))

@@ -1,0 +1,107 @@
+"""Fetching a network's weights while the page goes on, and asking where those of all networks are."""
+
+import logging
+import secrets
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from attnviz import zoo
+from attnviz.errors import AttnvizError, OptionError
+from attnviz.stock.downloads import Download, download
+from attnviz.ui import modelviews, texts
+from attnviz.ui.analysis import LONGEST, Analyst
+from attnviz.ui.components.fetching import fetching
+from attnviz.ui.components.reach import reach
+from attnviz.ui.state import serial
+
+EVERY = 0.25  # seconds between two words of progress
+AT_ONCE = 16  # pages that wait for weights: a waiting one takes a quarter of a second's look now and then
+
+
+class Fetching:
+    """The parts beside a page that fetch: laid out once, inside a ``gr.Blocks``."""
+
+    def __init__(self, analyst: Analyst) -> None:
+        self._analyst = analyst
+        self._lock = threading.Lock()
+        self._running: dict[str, Download] = {}
+
+    def lay_out(self) -> None:
+        """The progress of what is fetched, and the asking that nobody sees."""
+        part, states = fetching(), reach()
+        common: dict[str, Any] = {"inputs": None, "show_progress": "hidden", "api_visibility": "private"}
+        part.select(
+            self._fetch,
+            outputs=[part],
+            concurrency_id="fetch",
+            concurrency_limit=AT_ONCE,
+            trigger_mode="multiple",
+            **common,
+        )
+        part.stop(self._cancel, outputs=None, concurrency_limit=AT_ONCE, trigger_mode="multiple", **common)
+        states.select(_reach, outputs=[states], concurrency_limit=AT_ONCE, trigger_mode="multiple", **common)
+
+    def _fetch(self, event: gr.EventData) -> Iterator[dict[str, Any]]:
+        """How far the weights of the asked model are; at last whether they are there, or the line why not."""
+        data, key = event._data, secrets.token_urlsafe(12)
+        answer = {"serial": serial(data), "key": key, "there": False}
+        try:
+            model, name = asked(data)
+            answer["id"] = model
+            for progress in self._arriving(model, name, key):
+                yield answer | {"progress": progress}
+        except AttnvizError as error:
+            yield answer | {"said": sentence(error)}
+        except Exception:
+            logging.getLogger(__name__).exception("fetching failed")
+            yield answer | {"said": texts.WENT_WRONG}
+        else:
+            yield answer | {"there": True}
+
+    def _arriving(self, model: str, name: str, key: str) -> Iterator[dict[str, Any]]:
+        yield modelviews.arriving(name, 0, None)  # with the key: from now on it can be canceled
+        if self._analyst.ready(model):
+            return
+        entry = zoo.find(model)
+        assert entry is not None
+        one = download(entry)
+        try:
+            with self._lock:
+                self._running[key] = one
+            while not one.finished:
+                yield modelviews.arriving(name, one.done, one.total)
+                one.wait(EVERY)
+            one.result()
+        finally:
+            one.cancel()  # who closes the page leaves the download too
+            with self._lock:
+                self._running.pop(key, None)
+
+    def _cancel(self, event: gr.EventData) -> None:
+        """Leave a download, known by the key that only its own page was told."""
+        key = event._data.get("key") if isinstance(event._data, dict) else None
+        with self._lock:
+            one = self._running.get(key) if isinstance(key, str) else None
+        if one is not None:
+            one.cancel()
+
+
+def asked(data: Any) -> tuple[str, str]:
+    """The model that a page wants to have fetched, and what it calls it. Raises OptionError for junk."""
+    model, name = (data.get("id"), data.get("name")) if isinstance(data, dict) else (None, None)
+    if not isinstance(model, str) or not isinstance(name, str) or max(len(model), len(name)) > LONGEST:
+        raise OptionError(texts.BAD_REQUEST.format(what="model"))
+    return model, name
+
+
+def sentence(error: AttnvizError) -> str:
+    """An error's line as a sentence."""
+    line = str(error)
+    return line[:1].upper() + line[1:] + ("" if line.endswith(".") else ".")
+
+
+def _reach() -> dict[str, Any]:
+    return modelviews.reach()
