@@ -158,7 +158,8 @@ def _functions(
     if edit.how == "off":
         value = part.off if edit.part is not None or part.block_off is None else part.block_off
         if value is None:
-            raise EditError(f"{where}: a {part.kind} {part.role} has no neutral value of its own; switch the block off")
+            instead = "make it uniform instead" if edit.part is None else "switch the block off"
+            raise EditError(f"{where}: its {part.kind} {part.role} has no neutral value of its own; {instead}")
         return [(path, _filled(value)) for path in ([part.off_at] if part.off_at else part.points)]
     if edit.how == "frozen":
         strips = ("h", "w") if part.kind is Kind.COORDINATE else (None,)

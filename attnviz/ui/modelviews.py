@@ -5,7 +5,7 @@ from typing import Any
 
 from attnviz import zoo
 from attnviz.cards import ModelCard
-from attnviz.stock import Availability, availability, entries
+from attnviz.stock import FAMILY, Availability, availability, entries
 from attnviz.ui import texts
 from attnviz.ui.analysis import Analyst, View
 from attnviz.ui.payloads import Payload, percent
@@ -32,7 +32,7 @@ def caption(card: ModelCard) -> str:
         return texts.MODEL_OWN.format(**facts)
     if card.id.startswith(zoo.RANDOM):
         return texts.MODEL_RANDOM.format(**facts)
-    if card.availability == Availability.EMBEDDED:
+    if card.id in FAMILY:
         low, high = (percent(end) for end in card.top1_interval)
         dataset = card.dataset.split(" (")[0]
         return texts.MODEL_FAMILY.format(**facts, top1=percent(card.top1), low=low, high=high, dataset=dataset)

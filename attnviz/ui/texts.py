@@ -41,8 +41,9 @@ PHOTO = {
 CLASS = "class {index}"
 MODEL = {
     "heading": "Model",
+    "weights": "Weights",
+    "published": "Trained",
     "random": "Random weights",
-    "random_title": "The same network with weights that nobody trained, as a control",
     "other": "Another network of timm's",
     "name": "Its name, as timm has it",
     "show": "Show",

@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,23 +62,25 @@ def wait_until_served(address: str, process: subprocess.Popen[bytes], seconds: f
     pytest.fail(f"the app did not serve its page within {seconds:.0f} s", pytrace=False)
 
 
-@pytest.fixture(scope="session")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+@contextmanager
+def serving_app(uploads: Path, *options: str, **environment: str) -> Iterator[str]:
     """The address of an app in a process of its own."""
     address = f"http://127.0.0.1:{(port := free_port())}"
-    uploads = tmp_path_factory.mktemp("uploads")
-    environment = os.environ | {
-        "PYTHONPATH": str(REPOSITORY),
-        "GRADIO_TEMP_DIR": str(uploads),
-        "OMP_NUM_THREADS": "1",
-    }
-    command = [sys.executable, "app.py", "--port", str(port)]
-    with subprocess.Popen(command, cwd=REPOSITORY, env=environment) as process:
+    variables = os.environ | {"PYTHONPATH": str(REPOSITORY), "GRADIO_TEMP_DIR": str(uploads), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "app.py", "--port", str(port), *options]
+    with subprocess.Popen(command, cwd=REPOSITORY, env=variables | environment) as process:
         try:
             wait_until_served(address, process)
             yield address
         finally:
             process.terminate()
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An app that can reach no server, and has the family alone."""
+    with serving_app(tmp_path_factory.mktemp("uploads")) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

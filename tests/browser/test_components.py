@@ -1,6 +1,7 @@
 """Each component alone, with made-up values: what it shows is what it was given, to the last bit."""
 
 import base64
+import re
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from typing import Any
@@ -13,8 +14,10 @@ from playwright.sync_api import Browser, Page, expect
 
 from attnviz.render.colors import table
 from attnviz.ui.components.affinity import affinity
+from attnviz.ui.components.banner import banner
 from attnviz.ui.components.branches import branches
 from attnviz.ui.components.channels import channels
+from attnviz.ui.components.evidence import evidence
 from attnviz.ui.components.formula import formula
 from attnviz.ui.components.map_view import map_view
 from attnviz.ui.components.models import models
@@ -23,6 +26,7 @@ from attnviz.ui.components.photo import photo
 from attnviz.ui.components.prediction import prediction
 from attnviz.ui.components.rail import rail
 from attnviz.ui.components.spread import spread
+from attnviz.ui.components.stepper import stepper
 from attnviz.ui.components.viewbar import viewbar
 from attnviz.ui.payloads import packed
 from attnviz.ui.theme import head, theme
@@ -318,10 +322,67 @@ def test_a_prediction_lists_every_class(shows: Shows) -> None:
 
 
 def test_a_model_and_its_caption(shows: Shows) -> None:
-    choices = [{"id": i, "name": i.upper(), "caption": f"about {i}"} for i in "ab"]
-    page = shows(lambda: models("b", choices=choices))
+    listed = [{"id": i, "name": i.upper(), "state": "embedded"} for i in "ab"]
+    groups = [{"name": "Letters", "models": listed}]
+    value = {"id": "b", "name": "B", "caption": "about b", "dataset": "x", "random": False}
+    page = shows(lambda: models(value, groups=groups))
     expect(page.locator(".av-models select")).to_have_value("b")
+    expect(page.locator(".av-models optgroup")).to_have_attribute("label", "Letters")
     expect(page.locator(".av-models .caption")).to_have_text("about b")
+    expect(page.locator(".av-models .availability")).to_have_text("Comes with attnviz")
+
+
+def test_a_model_of_ones_own_is_added(shows: Shows) -> None:
+    value = {"id": "own:x", "name": "mine", "caption": "yours", "dataset": "own:mine", "random": False}
+    page = shows(lambda: models(value, groups=[{"name": "Letters", "models": []}]))
+    expect(page.locator(".av-models select")).to_have_value("own:x")
+    expect(page.locator(".av-models .weights")).to_be_hidden()
+
+
+def test_too_many_classes_are_searched_by_name(shows: Shows) -> None:
+    names = [f"thing {i}" for i in range(30)] + ["a crane", "crane (31)"]
+    top = [{"index": i, "label": names[i], "value": 0.1, "percent": "10.0%"} for i in range(5)]
+    chosen = {"index": 31, "label": names[31], "value": 0.01, "percent": "1.0%"}
+    values = packed(np.linspace(0.1, 0, 32))
+    page = shows(
+        lambda: (
+            evidence({"method": "grad_cam", "target": 31, "against": None, "classes": names, "progress": None}),
+            prediction({"top": top, "rest": [], "chosen": chosen, "values": values, "target": 31}),
+        )
+    )
+    expect(page.locator(".av-prediction .chosen button")).to_have_attribute("aria-pressed", "true")
+    page.fill(".av-prediction input", "crane")
+    found = page.locator(".av-prediction .found button")
+    expect(found).to_have_count(2)
+    expect(found.first).to_contain_text("crane (31)")  # the word that begins the name comes first
+    page.fill(".av-prediction input", "nothing like it")
+    expect(page.locator(".av-prediction .found")).to_have_text("No class has this in its name.")
+    expect(page.locator(".av-evidence .against")).to_be_hidden()
+    expect(page.locator(".av-evidence .other")).to_be_visible()
+
+
+def test_a_banner(shows: Shows) -> None:
+    page = shows(lambda: banner("Read this first."))
+    expect(page.locator(".av-banner")).to_have_text("Read this first.")
+
+
+def test_a_block_that_is_not_verified_is_marked(shows: Shows) -> None:
+    block = {"kind": "block", "layer": "one", "parts": [{"name": None, "label": ""}], "mechanism": "X", "grid": [2, 2]}
+    item = block | {"channels": 8, "thumb": packed(np.eye(2), bits=8), "verified": False}
+    value = {"items": [item], "layer": "one", "part": None, "findings": "Found: one.", "skipped": ["(network): a"]}
+    page = shows(lambda: rail(value))
+    expect(page.locator(".av-rail .block em")).to_have_text("not verified")
+    expect(page.locator(".av-rail .block")).to_have_attribute("aria-label", re.compile("not verified$"))
+    expect(page.locator(".av-rail .findings")).to_have_text("Found: one. Skipped: (network): a.")
+
+
+def test_a_block_without_known_steps_says_so(shows: Shows) -> None:
+    value = {"layer": "one", "title": "X, step by step", "caption": "one", "steps": [], "none": "No steps are known."}
+    page = shows(lambda: stepper(value))
+    expect(page.locator(".av-stepper .none")).to_have_text("No steps are known.")
+    expect(page.locator(".av-stepper canvas").first).to_be_hidden()
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowRight")
 
 
 def test_a_notice_can_be_dismissed(shows: Shows) -> None:

@@ -1,16 +1,22 @@
 const av = window.attnviz;
 const words = props.words;
 const at = (selector) => element.querySelector(selector);
-const [select, caption, where, random, name] = ["select", ".caption", ".availability", ".random input", ".name"].map(at);
-const RANDOM = "random:";
+const [select, caption, where, weights, name] = ["select", ".caption", ".availability", ".weights", ".name"].map(at);
+const [RANDOM, OWN] = ["random:", "own:"];
 
 at("h2").textContent = words.heading;
-at(".random span").textContent = words.random;
-at(".random").title = words.random_title;
 at("summary").textContent = words.other;
 at("form button").textContent = words.show;
 name.setAttribute("aria-label", words.name);
 name.placeholder = "resnet50.a1_in1k";
+
+// Random weights are a choice of their own, which stays while one network after the other is looked at.
+let random = false;
+const made = av.choice(words.weights, [["published", words.published], ["random", words.random]], (which) => {
+  choose(which === "random" ? RANDOM + select.value : select.value);
+});
+weights.append(made.element);
+const bare = (id) => id.startsWith(RANDOM) || id.startsWith(OWN); // there is but one kind of weights for it
 
 const models = new Map(); // by id, as they are listed; what was typed or brought is added
 for (const { name: label, models: listed } of props.groups) {
@@ -31,8 +37,8 @@ function label({ name: text, state, size, light }) {
 function describe() {
   for (const each of select.options) each.textContent = label(models.get(each.value));
   const chosen = models.get(select.value);
-  const state = chosen && (random.checked ? "embedded" : chosen.state);
-  where.textContent = !chosen || random.checked ? "" : av.fill(words[state ?? "asking"] ?? "", { size: chosen.size });
+  const state = chosen && (random ? "embedded" : chosen.state);
+  where.textContent = !chosen || random ? "" : av.fill(words[state ?? "asking"] ?? "", { size: chosen.size });
   where.dataset.state = state ?? "";
 }
 
@@ -45,19 +51,20 @@ function show() {
   const id = listed(value.id);
   if (!models.has(id)) add(id, value);
   select.value = id;
-  random.checked = value.random;
-  random.disabled = id.startsWith(RANDOM) || id.startsWith("own:");
+  random = value.random;
+  made.mark(random ? "random" : "published");
+  weights.hidden = bare(id);
   caption.textContent = value.caption;
   describe();
 }
 
 /** A model that was typed, or one's own. */
 function add(id, value) {
-  const text = id.startsWith("own:") ? words.own : words.typed;
+  const text = id.startsWith(OWN) ? words.own : words.typed;
   let group = [...select.children].find((each) => each.label === text);
   if (!group) select.append((group = av.node("optgroup", { label: text })));
   const plain = value.random ? id.split(":").at(-1) : value.name;
-  group.append(option({ ...value, id, name: plain, state: id.startsWith("own:") ? "embedded" : "cached" }));
+  group.append(option({ ...value, id, name: plain, state: id.startsWith(OWN) ? "embedded" : value.random ? null : "cached" }));
 }
 
 /** A class belongs to the networks that know it: another data set starts from its own prediction. */
@@ -71,7 +78,7 @@ function change(id, patch = {}) {
 /** Show a model: at once where its weights are here, else when they were fetched, and the page goes on meanwhile. */
 function choose(id) {
   const known = models.get(id);
-  const there = id.startsWith(RANDOM) || id.startsWith("own:") || ["embedded", "cached"].includes(known?.state);
+  const there = bare(id) || ["embedded", "cached"].includes(known?.state);
   const then = () => av.send(trigger, change(id));
   if (there) {
     av.put("fetch", null);
@@ -83,17 +90,14 @@ function choose(id) {
 }
 
 select.addEventListener("change", () => {
-  const id = select.value;
-  const bare = id.startsWith(RANDOM) || id.startsWith("own:");
-  choose(random.checked && !bare && !random.disabled ? RANDOM + id : id);
+  choose(random && !weights.hidden && !bare(select.value) ? RANDOM + select.value : select.value);
 });
-random.addEventListener("change", () => choose(random.checked ? RANDOM + select.value : select.value));
 at("form").addEventListener("submit", (event) => {
   event.preventDefault();
   const text = name.value.trim();
   if (!text) return;
   const id = text.includes(":") ? text : `timm:${text}`;
-  choose(random.checked && !random.disabled && !id.startsWith(RANDOM) ? RANDOM + id : id);
+  choose(random && !weights.hidden && !bare(id) ? RANDOM + id : id);
 });
 for (const event of ["pointerdown", "focus"]) select.addEventListener(event, () => av.put("looking", performance.now()));
 watch("value", () => {

@@ -12,7 +12,7 @@ TEMPLATE = """
   <label><h2></h2><select class="av-field"></select></label>
   <p class="caption"></p>
   <p class="availability"></p>
-  <label class="random"><input type="checkbox"> <span></span></label>
+  <div class="weights"></div>
   <details><summary></summary>
     <form><input class="av-field name" type="text" autocomplete="off" spellcheck="false" maxlength="120">
       <button type="submit" class="av-link"></button></form>

@@ -131,7 +131,7 @@ def test_a_network_without_logits(analyst: Analyst) -> None:
     assert payloads.prediction(view)["none"] == texts.PREDICTION_NONE
     assert payloads.evidence(view)["classes"] == []
     assert matterviews.matter(view)["refused"] == texts.MATTER_NO_LOGITS
-    assert "no class to explain" in payloads.cam(view)["empty"]
+    assert "region=" in payloads.cam(view)["empty"]
 
 
 def test_an_unverified_block_is_marked_and_not_edited(analyst: Analyst) -> None:
