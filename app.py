@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import socket
 import sys
 from pathlib import Path
 
@@ -31,13 +32,24 @@ def main() -> int:
     except AttnvizError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    sys.stderr.write(f"attnviz opens http://{asked.host}:{asked.port}\n")
-    try:
-        app.launch(server_name=asked.host, server_port=asked.port, **launch_options())
-    except OSError as error:
-        sys.stderr.write(f"cannot listen on {asked.host}:{asked.port}; choose another with --port ({error})\n")
+    if (why := taken(asked.host, asked.port)) is not None:
+        sys.stderr.write(f"cannot listen on {asked.host}:{asked.port} ({why}); choose another with --port\n")
         return 1
+    sys.stderr.write(f"attnviz opens http://{asked.host}:{asked.port}\n")
+    app.launch(server_name=asked.host, server_port=asked.port, **launch_options())
     return 0
+
+
+def taken(host: str, number: int) -> str | None:
+    """Why the app cannot listen there, or None."""
+    try:
+        family, kind, *_, address = socket.getaddrinfo(host, number, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
 
 
 def port(text: str) -> int:

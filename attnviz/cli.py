@@ -41,6 +41,7 @@ def models(
     widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
     for row in rows:
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    typer.echo("\n* slow on two CPU cores")
 
 
 def _row(card: ModelCard) -> tuple[str, ...]:
@@ -85,7 +86,7 @@ def readers(
         bool, typer.Option("--draw", help="twelve of timm's other architectures, drawn at random")
     ] = False,
 ) -> None:
-    """Build every listed network with drawn weights, read its attention and verify it; a table (half a minute)."""
+    """Build every listed network with drawn weights, read its attention and verify it; a table (a minute)."""
     from attnviz import checkup
 
     names = checkup.drawn() if others else []

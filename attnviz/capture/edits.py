@@ -185,7 +185,9 @@ def _filled(value: float) -> Function:
 
 def _frozen(key: str, means: Means | None, size: tuple[int, ...], kind: Kind) -> Function:
     if means is None:
-        raise EditError("this model has no means to freeze at; measure them with attnviz.measure_means")
+        raise EditError(
+            "this model has no means to freeze at: measure them with attnviz.measure_means, and set backbone.means"
+        )
     if tuple(size) != tuple(means.input_size):
         made, given = ("x".join(map(str, s)) for s in (means.input_size, size))
         raise EditError(f"the means were measured at {made} and this picture is {given}: frozen works at one size")

@@ -78,8 +78,13 @@ def download(folder: Path) -> Path:
     from torchvision.datasets import Imagenette
 
     folder.mkdir(parents=True, exist_ok=True)
-    for split in ("train", "val"):
-        Imagenette(str(folder), split=split, size="320px", download=not (folder / "imagenette2-320").exists())
+    try:
+        for split in ("train", "val"):
+            Imagenette(str(folder), split=split, size="320px", download=not (folder / "imagenette2-320").exists())
+    except OSError as error:
+        raise ModelError(
+            f"Imagenette could not be fetched ({error}); connect, or give a copy of it with --data"
+        ) from None
     return folder / "imagenette2-320"
 
 

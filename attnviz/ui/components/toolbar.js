@@ -144,7 +144,9 @@ taken.addEventListener("change", () => {
 av.on("busy", element, (busy) => { opening &&= busy; }); // refused, or given up
 
 // One file at a time: choices that wait for an answer are gathered, and would be one.
-av.on("busy", element, (busy) => { taken.disabled = busy; });
+// Models and Bench have their own, and a text is not exported.
+const exportable = () => { taken.disabled = av.get("busy") || !["inspect", "compare"].includes(av.get("tab")); };
+for (const topic of ["busy", "tab"]) av.on(topic, element, exportable);
 
 watch("value", () => {
   opening = false;

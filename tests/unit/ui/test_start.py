@@ -27,7 +27,9 @@ def test_a_port_that_is_taken() -> None:
         number = taken.getsockname()[1]
         found = started("--port", str(number))
     assert found.returncode == 1
-    assert f"cannot listen on 127.0.0.1:{number}; choose another with --port" in found.stderr
+    assert f"cannot listen on 127.0.0.1:{number} (" in found.stderr
+    assert "choose another with --port" in found.stderr
+    assert "attnviz opens" not in found.stderr
     assert "Traceback" not in found.stderr
 
 
