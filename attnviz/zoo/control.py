@@ -10,6 +10,7 @@ from torch import nn
 from attnviz.backbones import build
 from attnviz.capture import Backbone
 from attnviz.cards import ModelCard
+from attnviz.zoo.drawn import draw
 from attnviz.zoo.embedded import placed, preprocessing
 
 NAME = "random weights"
@@ -19,17 +20,20 @@ NAME = "random weights"
 def load_random(card: ModelCard, device: str) -> Backbone:
     """A network of the family with random weights."""
     with torch.device("cpu"):
-        model = random_model(lambda: build(card.id, len(card.classes))).float()
+        model = random_model(lambda: build(card.id, len(card.classes)).float(), card.input_size)
     card = random_card(card)
     placed(model, card.id, device)
     return Backbone(model, preprocessing(card), card.classes, card=card)
 
 
-def random_model(make: Callable[[], nn.Module]) -> nn.Module:
-    """A network with new weights, the same each time; the process's own random numbers go on as if it was not."""
+def random_model(make: Callable[[], nn.Module], size: int) -> nn.Module:
+    """A network with drawn weights (``drawn.draw``), the same each time, for pictures of size x size.
+
+    The process's own random numbers go on as if it was not.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return make()
+        return draw(make(), (3, size, size))
 
 
 def random_card(card: ModelCard) -> ModelCard:

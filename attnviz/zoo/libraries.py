@@ -50,7 +50,7 @@ def load_entry(entry: Entry, path: Path | None, device: str) -> Backbone:
         ModelError: for weights that cannot be read or do not fit, or a preprocessing that attnviz cannot follow.
     """
     with torch.device("cpu"):
-        model = filled(entry, path) if path is not None else random_model(lambda: build(entry))
+        model = filled(entry, path) if path is not None else random_model(lambda: build(entry), entry.card.input_size)
     recipe = recipe_of(entry, model)
     classes = labels(model)
     card = replace(entry.card, classes=classes, mean=recipe.mean, std=recipe.std, availability="cached")

@@ -37,7 +37,7 @@ def new_id() -> str:
 def load_built(name: str, device: str) -> Backbone:
     """One of ``backbones.BUILT`` with random weights, always the same."""
     with torch.device("cpu"):
-        model = random_model(BUILT[name]).float().eval()
+        model = random_model(lambda: BUILT[name]().float(), USUAL.size)
     backbone = _made(model, name, USUAL, source="attnviz")
     assert backbone.card is not None
     backbone.card = replace(random_card(backbone.card), dataset=DATASET)
