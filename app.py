@@ -1,6 +1,7 @@
 """attnviz on a web page: python app.py, then open http://127.0.0.1:7860."""
 
 import argparse
+import ipaddress
 import os
 import socket
 import sys
@@ -18,7 +19,14 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--host", default=host, help="address to listen on; 0.0.0.0 for every one")
     parser.add_argument("--port", type=port, default=number, help="port to listen on")
     parser.add_argument("--examples", type=Path, metavar="DIR", help="a folder of your own pictures, shown first")
-    return parser.parse_args(arguments)
+    trust = "take paths of Python files on the page and run them: on your own machine alone"
+    parser.add_argument("--trust-local-code", action="store_true", help=trust)
+    asked = parser.parse_args(arguments)
+    if asked.trust_local_code and os.environ.get("SPACE_ID"):
+        parser.error("--trust-local-code is for one's own machine: a Space would run the code of all its visitors")
+    if asked.trust_local_code and not loopback(asked.host):
+        parser.error(f"--trust-local-code would let others run code here: listen on 127.0.0.1, not on {asked.host}")
+    return asked
 
 
 def main() -> int:
@@ -28,7 +36,7 @@ def main() -> int:
     from attnviz.ui.app import build, launch_options
 
     try:
-        app = build(asked.examples)
+        app = build(asked.examples, trusted=asked.trust_local_code)
     except AttnvizError as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -50,6 +58,14 @@ def taken(host: str, number: int) -> str | None:
     except OSError as error:
         return error.strerror or str(error)
     return None
+
+
+def loopback(host: str) -> bool:
+    """Whether an address is heard on this machine alone."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 def port(text: str) -> int:

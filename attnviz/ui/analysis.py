@@ -173,14 +173,9 @@ class Analyst:
         kind, _, rest = source.partition(":")
         if kind == "example" and rest in self.examples:
             return self.examples[rest].path, self.examples[rest].label
-        try:
-            path = Path(rest)
-            path.exists()
-            inside = path.resolve().is_relative_to(Path(get_upload_folder()).resolve())
-        except (OSError, ValueError):  # no path at all: too long, or with signs that none has
-            inside = False
-        if kind != "upload" or not inside:
+        if kind != "upload":
             raise OptionError(texts.BAD_REQUEST.format(what="picture"))
+        path = in_uploads(rest)
         # Gradio keeps a name as an address has it; signs that turn or hide the text around them are left out.
         return path, "".join(letter for letter in unquote(path.name) if letter.isprintable())
 
@@ -210,6 +205,19 @@ class Analyst:
             explanation = _lighter(explain(backbone, path, target))
             self._shelf.put(key, explanation)
         return explanation
+
+
+def in_uploads(text: str) -> Path:
+    """A path inside the folder of uploads. Raises OptionError for any other."""
+    try:
+        path = Path(text)
+        path.exists()
+        inside = path.resolve().is_relative_to(Path(get_upload_folder()).resolve())
+    except (OSError, ValueError):  # no path at all: too long, or with signs that none has
+        inside = False
+    if not inside:
+        raise OptionError(texts.BAD_REQUEST.format(what="upload"))
+    return path
 
 
 def shown(path: Path, size: int) -> Image.Image:

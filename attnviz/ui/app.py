@@ -13,14 +13,18 @@ from attnviz.ui.pages.compare import Compare
 from attnviz.ui.pages.inspect import Inspect
 from attnviz.ui.pages.models import Models
 from attnviz.ui.pages.read import read
+from attnviz.ui.pages.yours import MOST, Yours
 from attnviz.ui.theme import head, theme
 
 HOUR, SWEEP = 3600, 300  # seconds that an upload stays, and between two looks for those that stayed longer
-MAX_FILE = "20mb"
+MAX_FILE = MOST  # of any upload; a picture's own limit is smaller (images.py)
 
 
-def build(examples_folder: Path | None = None) -> gr.Blocks:
-    """The whole app, with its first view computed. Raises AttnvizError where something it needs is missing."""
+def build(examples_folder: Path | None = None, *, trusted: bool = False) -> gr.Blocks:
+    """The whole app, with its first view computed. Raises AttnvizError where something it needs is missing.
+
+    ``trusted``: whether the page runs Python files on this machine, by their path.
+    """
     analyst = Analyst(examples(examples_folder))
     with gr.Blocks(title=f"{texts.APP}: {texts.TAGLINE}", fill_width=True, delete_cache=(SWEEP, HOUR)) as blocks:
         gr.HTML(f'<header class="av-brand"><h1>{texts.APP}</h1></header>', padding=False, apply_default_css=False)
@@ -38,6 +42,8 @@ def build(examples_folder: Path | None = None) -> gr.Blocks:
                     Models(analyst)
                 with gr.Tab(texts.TABS["bench"], id="bench"), gr.Column():
                     Bench()
+                with gr.Tab(texts.TABS["yours"], id="yours"):
+                    Yours(analyst, trusted=trusted)
                 with gr.Tab(texts.TABS["read"], id="read"), gr.Column():
                     read()
         inspect.listen()

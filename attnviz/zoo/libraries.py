@@ -167,7 +167,7 @@ def _descriptions(subset: str) -> tuple[str, ...]:
 
 def macs(model: nn.Module, size: int) -> int:
     """Multiply-accumulates of one picture (1, 3, size, size): convolutions and every matrix product."""
-    like = next(model.parameters())
+    like = next(model.parameters(), torch.zeros(()))
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(torch.zeros(1, 3, size, size, device=like.device, dtype=like.dtype))
     return int(counter.get_total_flops()) // 2

@@ -15,8 +15,10 @@ from torch import Tensor, nn
 
 from attnviz.backbones import BUILT
 from attnviz.capture import Backbone, instrument
+from attnviz.capture.findings import Findings
 from attnviz.cards import ModelCard
 from attnviz.errors import AttnvizError, ModelError
+from attnviz.images import Picture, load_picture
 from attnviz.stock.entries import DATASET
 from attnviz.zoo.control import random_card, random_model
 from attnviz.zoo.embedded import placed
@@ -69,12 +71,36 @@ def from_code(path: str | Path) -> Backbone:
     found = _ran(file)
     model: Any = found.get("model")
     if model is None and callable(build := found.get("build")):
-        with _in_one_line(f"{file.name}: build()"):
+        with _in_one_line(f"the build() of {file.name}"):
             model = build()
     if not isinstance(model, nn.Module):
-        raise ModelError(f"{file.name} defines neither `model`, a torch.nn.Module, nor `build()`, which returns one")
-    with _in_one_line(f"{file.name}: its network"):
-        return _made(model.cpu().float(), f"{OWN}{file.name}", USUAL, found.get("classes"), found.get("preprocess"))
+        raise ModelError(
+            f"the file {file.name} defines neither `model`, a torch.nn.Module, nor `build()`, which returns one"
+        )
+    prepare: Any = found.get("preprocess")
+    with _in_one_line(f"the network of {file.name}"):
+        model = model.cpu().float()
+        return _made(model, f"{OWN}{file.name}", USUAL, found.get("classes"), prepare and _whole(prepare))
+
+
+def _whole(preprocess: Callable[[Any], Tensor]) -> Callable[[Any], tuple[Tensor, Picture]]:
+    """A preprocessing of somebody's, which sees the whole picture for all that is known of it."""
+
+    def prepared(image: Any) -> tuple[Tensor, Picture]:
+        picture = load_picture(image)
+        x = preprocess(picture)
+        if not isinstance(x, Tensor) or x.dim() != 4:
+            raise ModelError("`preprocess` has to make a tensor (1, 3, H, W) of a picture")
+        return x, Picture(picture, picture.resize((x.shape[3], x.shape[2])), (0, 0, *picture.size))
+
+    return prepared
+
+
+@torch.inference_mode(False)
+def tried(backbone: Backbone, image: Any) -> Findings:
+    """What was found in a network, on a picture's size. Raises ModelError, in one line, where it does not run."""
+    with _in_one_line("a pass of a picture"):
+        return backbone.findings(backbone.preprocess(image)[0])
 
 
 def _ran(file: Path) -> dict[str, Any]:
@@ -87,7 +113,7 @@ def _ran(file: Path) -> dict[str, Any]:
     sys.modules[name] = module  # as dataclasses and the like look for it
     sys.path.insert(0, str(file.parent))
     try:
-        with _in_one_line(file.name):
+        with _in_one_line(f"running {file.name}"):
             spec.loader.exec_module(module)
     finally:
         sys.path.remove(str(file.parent))
@@ -112,7 +138,7 @@ def _made(
     card_id: str,
     recipe: Recipe,
     classes: Sequence[str] | None = None,
-    preprocess: Callable[[Any], Tensor] | None = None,
+    preprocess: Callable[[Any], tuple[Tensor, Picture]] | None = None,
     source: str = "own",
 ) -> Backbone:
     """A network made ready, with a card of what can be counted."""

@@ -34,6 +34,8 @@ async function bring(chosen) {
   at(".hint span").textContent = words.uploading;
   av.busy(true);
   try {
+    const [size, most] = [chosen.size, props.most].map((bytes) => (bytes / 1e6).toFixed(0));
+    if (chosen.size > props.most) throw new Error(av.fill(words.too_large, { size, most }));
     const { path } = await upload(chosen);
     if (mine === bringing) choose(`upload:${path}`);
   } catch (error) {

@@ -4,6 +4,7 @@ from typing import Any
 
 import gradio as gr
 
+from attnviz.images import MAX_BYTES
 from attnviz.ui import texts
 from attnviz.ui.components.base import component
 
@@ -21,4 +22,4 @@ TEMPLATE = """
 
 def photo(value: Any = None, **props: Any) -> gr.HTML:
     """Value: ``payloads.picture``. Prop ``examples``: [{"source", "label", "origin", "thumb"}]."""
-    return component(__file__, TEMPLATE, texts.PHOTO, value, **props)
+    return component(__file__, TEMPLATE, texts.PHOTO, value, most=MAX_BYTES, **props)

@@ -4,7 +4,7 @@ const at = (selector) => element.querySelector(selector);
 const [link, lecture, address, taken] = [".link", ".lecture", ".address", ".export"].map(at);
 const LARGER = 1.35; // in a lecture, on a screen that has room for it
 const ROOM = 900; // pixels
-const BESIDE = 880; // pixels that the tabs and the tools need in one row
+const BESIDE = 990; // pixels that the tabs and the tools need in one row
 
 // The view's settings in a link: how each reads, and what is understood.
 const SETTINGS = {

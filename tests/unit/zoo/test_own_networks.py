@@ -1,0 +1,152 @@
+"""Networks of one's own, ready to be explained: from a file of weights, from code, and those that attnviz builds."""
+
+import math
+import sys
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+from timm.data import create_transform, resolve_data_config
+
+import attnviz
+from attnviz import zoo
+from attnviz.zoo import own
+from attnviz.zoo.memory import Memory
+from tests.unit.images.pictures import photo
+from tests.unit.readers.modules import lively
+from tests.unit.zoo.helpers import refused
+
+PHOTO = photo()
+CODE = """
+from dataclasses import dataclass
+import torch
+from torch import nn
+import beside
+
+@dataclass
+class Options:
+    classes: int = 4
+
+model = nn.Sequential(nn.Conv2d(3, 8, 4, 4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, Options().classes))
+classes = beside.NAMES
+"""
+
+
+@pytest.fixture(autouse=True)
+def empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zoo, "_loaded", Memory())
+
+
+def test_weights_of_ones_own_see_what_timm_would_show_them(file: Path) -> None:
+    theirs = lively(timm.create_model("seresnext26ts", num_classes=7))
+    save_file(theirs.state_dict(), file)
+    backbone = own.from_file("seresnext26ts", file)
+    explanation = attnviz.explain(backbone, PHOTO)
+    config = resolve_data_config({}, model=theirs)
+    with torch.no_grad():
+        expected = theirs(create_transform(**config, is_training=False)(PHOTO)[None])[0]
+    assert torch.allclose(explanation.logits, expected, rtol=1e-3, atol=1e-3 * float(expected.abs().max()))
+    assert backbone.classes is None
+    card = backbone.card
+    assert (card.id, card.params) == ("own:seresnext26ts", sum(p.numel() for p in theirs.parameters()))
+    assert math.isnan(card.top1)
+    assert str(own.tried(backbone, PHOTO)) == "8 blocks read and verified, 0 read but not verified, 0 skipped"
+
+
+def test_a_thousand_logits_have_imagenet_s_names(file: Path) -> None:
+    save_file(lively(timm.create_model("test_resnet")).state_dict(), file)
+    assert own.from_file("test_resnet", file).classes == attnviz.load("random:timm:test_resnet.r160_in1k").classes
+
+
+def test_an_id_of_ones_own_is_no_other_s() -> None:
+    ids = {own.new_id() for _ in range(100)}
+    assert len(ids) == 100
+    assert all(len(one) >= 4 + 22 for one in ids)
+
+
+def test_it_is_found_by_its_id_while_there_is_room(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_file(timm.create_model("test_resnet").state_dict(), file)
+    first = zoo.keep(own.from_file("test_resnet", file))
+    assert attnviz.load(first).card.id == "own:test_resnet"
+    assert zoo.ready(first)
+    assert zoo.held() == {first}
+    monkeypatch.setenv("ATTNVIZ_MODELS_BYTES", "1")
+    second = zoo.keep(own.from_file("test_resnet", file))
+    assert zoo.held() == {second}
+    with refused("your network is no longer in memory, .*bring it again"):
+        attnviz.load(first)
+    with refused("your network is no longer in memory"):
+        attnviz.load("own:guessed")
+
+
+class TestCode:
+    def test_a_model(self, tmp_path: Path) -> None:
+        (tmp_path / "beside.py").write_text("NAMES = list('abcd')")
+        (tmp_path / "mine.py").write_text(CODE)
+        before = (list(sys.path), set(sys.modules) - {"beside"})
+        backbone = own.from_code(tmp_path / "mine.py")
+        assert backbone.classes == tuple("abcd")
+        assert (list(sys.path), set(sys.modules) - {"beside"}) == before
+        explanation = attnviz.explain(backbone, PHOTO)
+        assert explanation.input.shape == (1, 3, 224, 224)
+        assert explanation.cam is not None
+
+    def test_a_preprocess_of_its_own(self, tmp_path: Path) -> None:
+        lines = [
+            "from torch import nn",
+            "from torchvision.transforms.functional import pil_to_tensor, resize",
+            "model = nn.Sequential(nn.Conv2d(3, 8, 4, 4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4))",
+            "def preprocess(image): return resize(pil_to_tensor(image)[None], (40, 60)) / 255",
+        ]
+        (tmp_path / "mine.py").write_text("\n".join(lines))
+        explanation = attnviz.explain(own.from_code(tmp_path / "mine.py"), PHOTO)
+        assert explanation.input.shape == (1, 3, 40, 60)
+        assert explanation.picture.box == (0, 0, *PHOTO.size)
+        assert explanation.picture.seen.size == (60, 40)
+
+    @pytest.mark.parametrize(
+        ("text", "line"),
+        [
+            ("import nothing_of_that_name", "running mine.py failed: ModuleNotFoundError: No module named"),
+            ("a b", "running mine.py failed: SyntaxError"),
+            ("raise ValueError('first\\nsecond')", "running mine.py failed: ValueError: first$"),
+            ("import sys\nsys.exit(3)", "running mine.py failed: SystemExit: 3"),
+            ("build = 3", "the file mine.py defines neither `model`"),
+            ("def build(): return 3", "defines neither"),
+            ("import torch\nmodel = torch.jit.script(torch.nn.ReLU())", "traced or scripted"),
+            ("from torch import nn\nmodel = nn.Linear(3, 4)", "the network of mine.py failed: RuntimeError"),
+        ],
+    )
+    def test_whatever_fails_is_one_line(self, tmp_path: Path, text: str, line: str) -> None:
+        (tmp_path / "mine.py").write_text(text)
+        with refused(line):
+            own.from_code(tmp_path / "mine.py")
+
+    @pytest.mark.parametrize("path", ["", "nothing.py", "/", "mine.txt", "a\0.py"])
+    def test_what_is_no_file(self, tmp_path: Path, path: str) -> None:
+        (tmp_path / "mine.txt").write_text("model = 3")
+        with refused("there is no such Python file"):
+            own.from_code(tmp_path / path)
+
+
+@pytest.mark.parametrize(("name", "blocks"), [("cbam_resnext50_32x4d", 16), ("mobilenetv2_ca", 16)])
+def test_networks_that_attnviz_builds(name: str, blocks: int) -> None:
+    backbone = attnviz.load(f"random:{name}")
+    assert attnviz.load(f"random:{name}") is backbone
+    card = backbone.card
+    assert (card.id, card.availability, len(backbone.classes)) == (f"random:{name}", "random weights", 1000)
+    found = own.tried(backbone, PHOTO)
+    assert str(found) == f"{blocks} blocks read and verified, 0 read but not verified, 0 skipped"
+    with refused(f"no model '{name}' in the catalogue"):
+        attnviz.load(name)
+
+
+def test_what_needs_no_fetching() -> None:
+    assert all(map(zoo.ready, ("resnet18t-se", "random:resnet18t-se", "random:timm:seresnet50.a1_in1k")))
+    assert zoo.ready("random:mobilenetv2_ca")
+    assert not zoo.ready("timm:seresnet50.a1_in1k")
+    for model_id in ("nobody", "random:nobody", "random:own:abc", "mobilenetv2_ca"):
+        with refused("no model"):
+            zoo.ready(model_id)
