@@ -29,7 +29,7 @@ function leave() {
 function drop(left) {
   if (dropped.has(left)) return;
   dropped.add(left);
-  trigger("stop", { key: left });
+  server.cancel(left).catch(() => {});
 }
 
 function tell({ share, text }) {

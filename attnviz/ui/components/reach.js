@@ -3,13 +3,14 @@ const av = window.attnviz;
 const [AGAIN, RESTS] = [6000, 30000]; // milliseconds
 
 let last = -Infinity;
-function ask() {
-  if (!element.isConnected || performance.now() - last < AGAIN) return;
+async function ask() {
+  if (!element.isConnected || performance.now() - last < AGAIN - 500) return;
   last = performance.now();
-  trigger("select", {});
+  try {
+    av.put("reach", await server._reach());
+  } catch { /* the page is left, or the server: what was known stands */ }
 }
 
-watch("value", () => av.put("reach", props.value));
 av.on("fetched", element, () => {
   last = -Infinity;
   ask();

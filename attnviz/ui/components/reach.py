@@ -10,5 +10,5 @@ TEMPLATE = "<i hidden></i>"
 
 
 def reach(value: Any = None, **props: Any) -> gr.HTML:
-    """Value: ``modelviews.reach``. Nothing of it is seen."""
+    """No value, and nothing of it is seen. Its server function ``_reach`` answers as ``modelviews.reach``."""
     return component(__file__, TEMPLATE, {}, value, **props)

@@ -31,18 +31,23 @@ class Fetching:
 
     def lay_out(self) -> None:
         """The progress of what is fetched, and the asking that nobody sees."""
-        part, states = fetching(), reach()
-        common: dict[str, Any] = {"inputs": None, "show_progress": "hidden", "api_visibility": "private"}
+        # What is asked in the background, or said in passing, is no event: a page that is left waits for no answer.
+        reach(server_functions=[_reach])
+
+        def cancel(key: Any) -> None:
+            self.cancel(key)
+
+        part = fetching(server_functions=[cancel])
         part.select(
             self._fetch,
+            inputs=None,
             outputs=[part],
             concurrency_id="fetch",
             concurrency_limit=AT_ONCE,
             trigger_mode="multiple",
-            **common,
+            show_progress="hidden",
+            api_visibility="private",
         )
-        part.stop(self._cancel, outputs=None, concurrency_limit=AT_ONCE, trigger_mode="multiple", **common)
-        states.select(_reach, outputs=[states], concurrency_limit=AT_ONCE, trigger_mode="multiple", **common)
 
     def _fetch(self, event: gr.EventData) -> Iterator[dict[str, Any]]:
         """How far the weights of the asked model are; at last whether they are there, or the line why not."""
@@ -80,9 +85,8 @@ class Fetching:
             with self._lock:
                 self._running.pop(key, None)
 
-    def _cancel(self, event: gr.EventData) -> None:
+    def cancel(self, key: Any) -> None:
         """Leave a download, known by the key that only its own page was told."""
-        key = event._data.get("key") if isinstance(event._data, dict) else None
         with self._lock:
             one = self._running.get(key) if isinstance(key, str) else None
         if one is not None:
@@ -103,5 +107,5 @@ def sentence(error: AttnvizError) -> str:
     return line[:1].upper() + line[1:] + ("" if line.endswith(".") else ".")
 
 
-def _reach() -> dict[str, Any]:
+def _reach(_: Any = None) -> dict[str, Any]:
     return modelviews.reach()

@@ -135,10 +135,10 @@ class TestFetching:
         answers = fetching._fetch(Event({"id": SE, "name": "it", "serial": 1}))
         key = next(answers)["key"]
         next(answers)
-        for junk in (None, {}, {"key": 3}, {"key": "other"}):
-            fetching._cancel(Event(junk))
+        for junk in (None, {}, 3, "other", ["a"]):
+            fetching.cancel(junk)
         assert fetching._running
-        fetching._cancel(Event({"key": key}))
+        fetching.cancel(key)
         last = list(answers)[-1]
         assert not last["there"]
         assert "canceled" in last["said"]
