@@ -247,6 +247,16 @@ def test_code_that_fails(tab: Page, tmp_path: Path, text: str | None, line: str)
     refused(tab, line)
 
 
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_overflows(tab: Page, width: int) -> None:
+    tab.set_viewport_size({"width": width, "height": 800})
+    for part in (".weights", ".code"):
+        box = tab.locator(f"{PAGE} {part}.av-card").bounding_box()
+        assert box is not None
+        assert box["x"] + box["width"] <= width
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing(page: Page, served: str, weights: Path, theme: str) -> None:
     page.goto(f"{served}/?__theme={theme}&tab=yours")

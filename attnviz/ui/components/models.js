@@ -31,7 +31,7 @@ function option(model) {
 /** Its name, and in short where its weights are; those that two CPUs are enough for are marked. */
 function label({ name: text, state, size, light }) {
   const short = state && words[`short_${state}`];
-  return [text, short && av.fill(short, { size }), light && `(${words.light})`].filter(Boolean).join(" · ");
+  return [text, short && av.fill(short, { size }), light && state !== "embedded" && words.light].filter(Boolean).join(" · ");
 }
 
 function describe() {

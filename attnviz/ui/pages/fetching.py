@@ -102,9 +102,10 @@ def asked(data: Any) -> tuple[str, str]:
 
 
 def sentence(error: AttnvizError) -> str:
-    """An error's line as a sentence."""
+    """An error's line as a sentence; a name that it begins with stays as it is."""
     line = str(error)
-    return line[:1].upper() + line[1:] + ("" if line.endswith(".") else ".")
+    word = line.partition(" ")[0].rstrip(",:;")
+    return (line[:1].upper() + line[1:] if word.isalpha() else line) + ("" if line.endswith(".") else ".")
 
 
 def _reach(_: Any = None) -> dict[str, Any]:

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 import attnviz
+from attnviz.errors import AttnvizError
 from attnviz.stock import entries
 from attnviz.stock.downloads import download
 from attnviz.ui import compareviews, links, modelviews
 from attnviz.ui.analysis import FIRST, FIRST_IMAGENET, Analyst
 from attnviz.ui.examples import examples
 from attnviz.ui.pages.compare import compared
-from attnviz.ui.pages.fetching import Fetching
+from attnviz.ui.pages.fetching import Fetching, sentence
 from attnviz.ui.state import State
 from tests.unit.stock.servers import Site
 
@@ -155,6 +156,19 @@ class TestFetching:
         answer = fetched(analyst, {"id": model_id, "name": "it"})[-1]
         assert not answer["there"]
         assert "\n" not in answer["said"]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("the file is empty", "The file is empty."),
+        ("timm:a.b is out of reach.", "timm:a.b is out of reach."),
+        ("stage1.attention: no means", "stage1.attention: no means."),
+        ("zebra, of all", "Zebra, of all."),
+    ],
+)
+def test_a_line_as_a_sentence(line: str, said: str) -> None:
+    assert sentence(AttnvizError(line)) == said
 
 
 class TestLinks:

@@ -1,5 +1,6 @@
 """The page's parts for networks that are none of the family: whatever attention they have, or none, or no classes."""
 
+import base64
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +14,7 @@ import attnviz
 from attnviz import zoo
 from attnviz.equations import rescaled
 from attnviz.images import crop, load_picture
-from attnviz.ui import blockviews, matterviews, payloads, sideviews, stepviews, texts
+from attnviz.ui import blockviews, exports, matterviews, payloads, sideviews, stepviews, texts
 from attnviz.ui.analysis import Analyst, View, asked_grid
 from attnviz.ui.pages.inspect import SHOWS
 from attnviz.ui.state import State
@@ -216,3 +217,19 @@ def test_nothing_is_fetched_where_nobody_sees_it(analyst: Analyst) -> None:
         analyst.view(State(analyst.first.source, "timm:seresnext26ts.ch_in1k"))
     with pytest.raises(attnviz.AttnvizError, match="does not exist"):
         analyst.view(State(analyst.first.source, "timm:" + "x" * 300))
+
+
+@pytest.mark.parametrize("kind", ["png", "npz", "py"])
+def test_what_is_taken_away_has_a_plain_name_and_no_id_of_ones_own(analyst: Analyst, kind: str) -> None:
+    model = brought(Around(MODULES["timm BAT"]()))
+    made = exports.export(analyst.view(State(analyst.first.source, model, query=(3, 2))), {"kind": kind, "view": {}})
+    assert made["name"] == f"attnviz-own-it-block.{kind}"
+    assert model.removeprefix(zoo.OWN).encode() not in base64.b64decode(made["data"])
+
+
+def test_the_snippet_names_a_class_by_index_where_its_label_is_another_s_too(analyst: Analyst) -> None:
+    model = "random:timm:mobilenetv3_small_100.lamb_in1k"
+    text = exports.snippet(analyst.view(State(analyst.first.source, model, target=517)))
+    assert f"attnviz.load({model!r})" in text
+    assert "target=517)" in text
+    assert "target='zebra')" in exports.snippet(analyst.view(State(analyst.first.source, model, target=340)))
