@@ -41,7 +41,6 @@ def models(
     widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
     for row in rows:
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-    typer.echo("\n* slow on two CPU cores")
 
 
 def _row(card: ModelCard) -> tuple[str, ...]:

@@ -85,6 +85,7 @@ def test_degenerate_attention_is_told() -> None:
             self.conv = nn.Conv2d(3, 8, 1)
             self.se = timm.layers.SEModule(8)
             nn.init.zeros_(self.se.fc2.weight)
+            nn.init.zeros_(self.se.fc2.bias)
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return self.se(self.conv(x)).mean((2, 3))
