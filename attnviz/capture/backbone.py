@@ -1,6 +1,7 @@
 """A network made ready to be explained: frozen, in eval mode, its taps installed once."""
 
 import copy
+import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -68,8 +69,7 @@ class Backbone:
         own = {path: module for path, module in model.named_modules() if isinstance(module, Mechanism) and path}
         self.twins = twins(model, tuple(f"{path}." for path in own))
         beside = {path: twin.mechanism for path, twin in self.twins.items()}
-        order = [path for path, _ in model.named_modules()]
-        self.blocks: dict[str, Mechanism] = dict(sorted((own | beside).items(), key=lambda item: order.index(item[0])))
+        self.blocks = _in_order(model, own | beside)
         points = frozenset(
             [f"{path}.{point}" for path, block in own.items() for point in block.points]
             + [f"{path}.{point}" for path, twin in self.twins.items() for point in twin.points.values()]
@@ -159,20 +159,16 @@ class Backbone:
             if self._searched:
                 return
             self._search = look(self.model, self.place(_noise(x)), self.blocks)
-            order = [path for path, _ in self.model.named_modules()]
-            order.append(ROOT)
-            self.blocks = dict(
-                sorted((self.blocks | self._search.blocks).items(), key=lambda item: order.index(item[0]))
-            )
+            self.blocks = _in_order(self.model, self.blocks | self._search.blocks)
             self.taps.scopes(self.model, sorted(self._search.scopes))
             self._searched = True
 
-    def _plan(self, edits: Sequence[Edit], shape: tuple[int, ...]) -> dict[str, list[Change]]:
-        """The changes that edits make in a pass of that input shape."""
+    def _plan(
+        self, edits: Sequence[Edit], size: tuple[int, ...], unverified: frozenset[str] = frozenset()
+    ) -> dict[str, list[Change]]:
+        """The changes that edits make in a pass of that input size."""
         theirs = [path for path, block in self.blocks.items() if path in self.twins or isinstance(block, Found)]
-        known = [found for key, found in self._findings.items() if key[2:] == shape[2:]]
-        unverified = known[-1].unverified if known else frozenset()
-        return plan(edits, self.blocks, self.means, shape[2:], theirs, unverified)
+        return plan(edits, self.blocks, self.means, size, theirs, unverified)
 
     def _pass(self, **options: Any) -> Pass:
         return Pass(self.taps, self.blocks, self.twins, self._search.scopes, **options)
@@ -189,9 +185,11 @@ class Backbone:
     ) -> tuple[Any, Pass]:
         """One pass of x (B, C, H, W): the model's output and what was seen. See ``Pass``."""
         self._prepare(x)
-        if edits and (self.twins or self._search.blocks):
-            self.findings(x)
-        changes = self._plan(edits, tuple(x.shape)) if edits else {}
+        changes: dict[str, list[Change]] = {}
+        if edits:
+            foreign = self.twins or self._search.blocks
+            unverified = self.findings(x).unverified if foreign else frozenset()
+            changes = self._plan(edits, tuple(x.shape[2:]), unverified)
         watcher = self._pass(changes=changes, cut=cut, watch=frozenset(watch), keep=frozenset(keep), read=read)
         with torch.inference_mode(False), torch.set_grad_enabled(cut is not None), running(watcher):
             output = self.model(self.place(x))
@@ -218,7 +216,7 @@ class Backbone:
 
     def steps(self, layer: str, block_input: Tensor, edits: Sequence[Edit], size: tuple[int, ...], call: int) -> Any:
         """A block's steps for an input (1, C, *grid), with the edits that stand in that call."""
-        changes = self._plan(edits, (*block_input.shape[:2], *size)) if edits else {}
+        changes = self._plan(edits, size) if edits else {}  # checked when the pass was made that is stepped through
         watcher = self._pass(changes=changes, read=False, first_call=call)
         with torch.no_grad(), running(watcher):
             return self.blocks[layer].steps(block_input)
@@ -262,6 +260,12 @@ class Backbone:
             if reads_mean(features, run, output):
                 return Head(path, linear)
         return Head(path, None)
+
+
+def _in_order(model: nn.Module, blocks: Mapping[str, Mechanism]) -> dict[str, Mechanism]:
+    """Blocks in the order in which the model holds them; what its own forward calls comes last."""
+    order = {path: place for place, (path, _) in enumerate(model.named_modules())} | {ROOT: math.inf}
+    return dict(sorted(blocks.items(), key=lambda item: order[item[0]]))
 
 
 def _noise(x: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ shape, gives what the network had.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isqrt, prod
 from typing import Any
 
@@ -83,10 +83,10 @@ def blocks(seen: list[Seen], label: Callable[[str], str]) -> tuple[dict[str, Fou
     found: dict[str, list[Gate]] = {}
     skipped = []
     for each in seen:
-        if each.call:
-            continue
         gate = classify(each)
-        if gate is not None:
+        if each.call:
+            _again(found.get(each.scope, []), each, gate)
+        elif gate is not None:
             found.setdefault(each.scope, []).append(gate)
         elif _gates_something(each):
             shape = " x ".join(map(str, each.value.shape[1:]))
@@ -95,6 +95,16 @@ def blocks(seen: list[Seen], label: Callable[[str], str]) -> tuple[dict[str, Fou
             skipped.append(f"{each.scope}: a {each.function.strip('_')} of shape {shape}{where}")
     whole = {scope: Found(label(scope), gates) for scope, gates in found.items() if _whole(gates)}
     return whole, (*skipped, *(f"{scope}: one strip without the other" for scope in found if scope not in whole))
+
+
+def _again(gates: list[Gate], seen: Seen, now: Gate | None) -> None:
+    """A module that runs again has to do the same again: its gate is as good as the worst of its calls."""
+    for place, gate in enumerate(gates):
+        if gate.index == seen.index:
+            same = now is not None and (now.kind, now.strip, now.heads, now.plus) == (
+                gate.kind, gate.strip, gate.heads, gate.plus,
+            )  # fmt: skip
+            gates[place] = replace(gate, error=max(gate.error, now.error) if now and same else float("inf"))
 
 
 def _gates_something(seen: Seen) -> bool:
@@ -276,5 +286,7 @@ def _error(found: Tensor, given: Tensor | None) -> float:
     if given is None or found.numel() != given.numel():
         return float("inf")
     largest = float(given.abs().max())
-    error = float((found.reshape(-1) - given.reshape(-1)).abs().max()) / (largest or 1.0)
+    if not largest:  # from a product of zeros nothing follows about the gate
+        return float("inf")
+    error = float((found.reshape(-1) - given.reshape(-1)).abs().max()) / largest
     return error if error == error else float("inf")

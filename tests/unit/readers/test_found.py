@@ -11,7 +11,7 @@ import attnviz
 from attnviz.capture import Backbone
 from attnviz.errors import EditError, ModelError
 from attnviz.mechanisms import SE, Kind
-from tests.unit.readers.blogs import First, Positions, Second, Squeezed
+from tests.unit.readers.blogs import First, Positions, Second, SpatialAttention, Squeezed
 from tests.unit.readers.modules import features, lively
 
 
@@ -216,3 +216,29 @@ def test_an_edit_of_what_has_no_neutral_value_says_so() -> None:
     backbone = attnviz.instrument(lively(First()))
     with pytest.raises(EditError, match="no neutral value"):
         attnviz.explain(backbone, picture(), edits=attnviz.Edit("attend", "off"))
+
+
+def test_a_module_that_does_something_else_when_it_runs_again_is_not_verified() -> None:
+    class Twice(nn.Module):
+        """Its mask multiplies at first, and is enlarged before it multiplies again."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.sa, self.fc = SpatialAttention(), nn.Linear(3, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = x * self.sa(x)
+            return self.fc((x * F.interpolate(self.sa(F.avg_pool2d(x, 2)), scale_factor=2)).mean((2, 3)))
+
+    backbone = attnviz.instrument(lively(Twice()))
+    assert str(backbone.findings(picture())) == "0 blocks read and verified, 1 read but not verified, 0 skipped"
+    with pytest.raises(EditError, match="not verified"):
+        attnviz.explain(backbone, picture(), edits=attnviz.Edit("sa", "off"))
+
+
+def test_from_zeros_nothing_is_verified() -> None:
+    model = lively(First())
+    nn.init.zeros_(model.block.conv2.weight)
+    nn.init.zeros_(model.block.conv2.bias)
+    findings = attnviz.instrument(model).findings(picture())
+    assert [f.verified for f in findings.blocks if f.layer == "block"] == [False]
