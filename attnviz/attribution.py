@@ -12,6 +12,7 @@ import torch
 from captum.attr import GuidedGradCam, IntegratedGradients, Occlusion, Saliency
 from torch import Tensor, nn
 
+from attnviz.capture.outputs import mean_score, scores
 from attnviz.errors import OptionError
 from attnviz.explanation import Explanation
 
@@ -46,12 +47,14 @@ class Score(nn.Module):
     def __init__(self, model: nn.Module, explanation: Explanation, seen: Callable[[int], None]) -> None:
         super().__init__()
         self.model, self.seen = model, seen
-        self.target = explanation.target
+        self.target, self.region = explanation.target, explanation.region
         self.layer = explanation.cam.layer if explanation.cam else ""
 
     def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.model(x)
+        output = self.model(x)
         self.seen(len(x))
+        logits = scores(output) if self.region is None else mean_score(output, self.region)
+        assert logits is not None
         if isinstance(self.target, tuple):
             return logits[:, self.target[0]] - logits[:, self.target[1]]
         return logits[:, self.target]

@@ -98,6 +98,7 @@ class Explanation:
         output: whatever the model returned.
         logits: (N,), or None where the output is no row of logits.
         target: what Grad-CAM explains, as an index or a pair of them (None without logits).
+        region: the part of a map of scores whose mean the logits are, as ``explain`` was given it, or None.
         picture: the picture as it came and as the network saw it, or None for a tensor.
         attention: the records, in the order the network computes them.
         cam: Grad-CAM, or None, and then ``cam_reason`` says why.
@@ -112,6 +113,7 @@ class Explanation:
     cam: Cam | None = field(repr=False)
     cam_reason: str | None
     edits: tuple[Edit, ...]
+    region: Region | None
     input: Tensor = field(repr=False)
 
     @cached_property
@@ -239,7 +241,8 @@ def explain(
         backbone: from ``load`` or ``instrument``.
         image: path, bytes, PIL image, array, or a preprocessed tensor (1, C, H, W).
         target: class index, label, None for the prediction, or (a, b) for logit a minus logit b.
-        cam_layer: whose output Grad-CAM stands on; None for the last feature map of more than one position.
+        cam_layer: whose output Grad-CAM stands on; None for the last feature map of more than one position (of a
+            model that scores every place: the last of its smallest ones).
         cam_call: which run of that layer, counted from 0; -1 for the last.
         edits: changes made to attention values during the pass; one or several.
         region: for a model that scores every place, (top, left, bottom, right) on its output: what is explained is
@@ -275,6 +278,7 @@ def explain(
         cam=cam,
         cam_reason=reason,
         edits=edits,
+        region=region,
         input=x,
     )
 

@@ -24,6 +24,14 @@ def scores(output: Any) -> Tensor | None:
     return named[0] if named else tensors[0] if len(tensors) == 1 else None
 
 
+def places(output: Any) -> tuple[int, int] | None:
+    """The (h, w) of a map of scores (1, N, h, w) that a model returned, or None where it returned something else."""
+    found = scores(output)
+    if found is None or found.dim() != 4 or len(found) != 1:
+        return None
+    return found.shape[2], found.shape[3]
+
+
 def logits_of(output: Any, region: Region | None) -> tuple[Tensor | None, str | None]:
     """The logits (N,) of one picture, or None and why there are none.
 
@@ -34,31 +42,35 @@ def logits_of(output: Any, region: Region | None) -> tuple[Tensor | None, str | 
     Raises:
         OptionError: for a region that the output does not have.
     """
-    found = scores(output)
     if region is not None:
-        return _mean(found, region), None
+        return mean_score(output, region)[0], None
+    found = scores(output)
     if found is None:
         return None, f"the model returned {type(output).__name__}, in which no scores are known"
     if found.dim() == 2 and len(found) == 1:
         return found[0], None
-    if found.dim() == 4 and len(found) == 1:
-        _, count, height, width = found.shape
+    if (grid := places(output)) is not None:
         return None, (
-            f"the model's output is a map of {count} scores on {height} x {width} places: say for which of them with "
-            "region=(top, left, bottom, right)"
+            f"the model's output is a map of {found.shape[1]} scores on {grid[0]} x {grid[1]} places: say for which of "
+            "them with region=(top, left, bottom, right)"
         )
     return None, "the model's output is not one row of logits, so there is no class to explain"
 
 
-def _mean(found: Tensor | None, region: Region) -> Tensor:
-    if found is None or found.dim() != 4 or len(found) != 1:
+def mean_score(output: Any, region: Region) -> Tensor:
+    """The mean over a region (top, left, bottom, right) of maps of scores (B, N, h, w), as (B, N).
+
+    Raises OptionError for a region that the output does not have.
+    """
+    found = scores(output)
+    if found is None or found.dim() != 4:
         raise OptionError("a region belongs to a model whose output is a map of scores (1, N, h, w)")
     height, width = found.shape[2:]
     whole = len(region) == 4 and all(isinstance(n, int) and not isinstance(n, bool) for n in region)
     if not whole or not (0 <= region[0] < region[2] <= height and 0 <= region[1] < region[3] <= width):
         raise OptionError(f"region is {region!r}; it must be (top, left, bottom, right) within {height} x {width}")
     top, left, bottom, right = region
-    return found[0, :, top:bottom, left:right].mean((1, 2))
+    return found[:, :, top:bottom, left:right].mean((2, 3))
 
 
 def reads_mean(features: Tensor, run: tuple[tuple[Any, ...], Any], output: Any) -> bool:

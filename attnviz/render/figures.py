@@ -121,19 +121,20 @@ def comparison(rows: list[Row], style: Style | None = None) -> Figure:
 
 
 def _draw_cam(axes: Axes, explanation: "Explanation", ground: Ground, style: Style) -> None:
-    found = explanation.cam
+    found, region = explanation.cam, explanation.region
+    of = "" if region is None else f", scores of rows {region[0]}-{region[2] - 1}, columns {region[1]}-{region[3] - 1}"
     if found is None:
         axes.text(0.5, 0.5, explanation.cam_reason or "no Grad-CAM", ha="center", wrap=True)
         axes.set_axis_off()
         return
     if not found.positive:
         axes.imshow(ground.pixels)
-        axes.set_title(f"Grad-CAM: {_target(explanation)}\n{found.layer}: no positive evidence")
+        axes.set_title(f"Grad-CAM: {_target(explanation)}\n{found.layer}{of}: no positive evidence")
         axes.set_axis_off()
         return
     title = f"Grad-CAM: {_target(explanation)}"
     limits = style.limits or (0.0, float(found.map.max()))
-    overlay(axes, found.map.numpy(), ground, f"{title}\n{found.layer}", replace(style, limits=limits))
+    overlay(axes, found.map.numpy(), ground, f"{title}\n{found.layer}{of}", replace(style, limits=limits))
 
 
 def draw_record(axes: Axes, record: "AttentionRecord", ground: Ground, style: Style) -> None:

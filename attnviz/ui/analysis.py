@@ -147,7 +147,10 @@ class Analyst:
 
     def view(self, state: State) -> View:
         """Settle a state. Raises AttnvizError, in one line, for what is not there."""
-        classes = self.backbone(state.model).classes
+        backbone = self.backbone(state.model)
+        if state.cam_layer not in backbone.layers:
+            state = replace(state, cam_layer=None)  # another network's; the page says where Grad-CAM stands
+        classes = backbone.classes
         if classes and any(index is not None and index >= len(classes) for index in (state.target, state.against)):
             raise OptionError(texts.BAD_REQUEST.format(what="class"))
         path, name = self._picture(state.source)
@@ -165,7 +168,7 @@ class Analyst:
             state = replace(state, layer=record.layer, part=record.part, query=query)
 
         def through(model: str) -> Explanation:
-            return self._explanation(replace(state, model=model), None, path)
+            return self._explanation(State(state.source, model), None, path)
 
         return View(state, name, path, explanation, record, through)
 
@@ -182,7 +185,7 @@ class Analyst:
     def attribution(self, view: View, progress: Callable[[float], None]) -> Attribution:
         """What one of captum's methods gives for a view's class; it may take seconds, and tells how far it is."""
         state = view.state
-        key = (state.source, state.model, view.explanation.target, state.method)
+        key = (state.source, state.model, view.explanation.target, state.method, state.cam_layer, state.region)
         kept = self._attributions.get(key)
         if kept is None:
             kept = attribute(view.explanation, state.method, progress)
@@ -190,19 +193,20 @@ class Analyst:
         return kept
 
     def _explanation(self, state: State, target: int | tuple[int, int] | None, path: Path) -> Explanation:
-        key = (state.source, state.model, target)
+        key = (state.source, state.model, target, state.cam_layer, state.region)
         if (kept := self._shelf.get(key)) is not None:
             return kept
         backbone = self.backbone(state.model)
         sibling = self._shelf.find(lambda other: isinstance(other, tuple) and other[:2] == key[:2])
         if sibling is not None:
             other, kept = sibling
-            explanation = replace(explain(backbone, kept.input, target), picture=kept.picture)
+            found = explain(backbone, kept.input, target, state.cam_layer, region=state.region)
+            explanation = replace(found, picture=kept.picture)
             self._shelf.put(key, explanation, as_old_as=other)  # it holds the same picture
         else:
             if state.source.startswith("upload:") and not path.exists():
                 raise PictureError(texts.GONE)
-            explanation = _lighter(explain(backbone, path, target))
+            explanation = _lighter(explain(backbone, path, target, state.cam_layer, region=state.region))
             self._shelf.put(key, explanation)
         return explanation
 

@@ -35,12 +35,12 @@ backbone = own.from_file("ARCHITECTURE", "WEIGHTS.safetensors")  # yours to fill
 """
 LOADED = "backbone = attnviz.load({model!r})\n"
 ONE = """{backbone}\
-explanation = attnviz.explain(backbone, picture, target={target!r})
+explanation = attnviz.explain(backbone, picture, target={target!r}{options})
 more = {{}}
 {more}explanation.write_arrays("attnviz-export.npz", **more)
 """
 EDITED = """edit = attnviz.Edit({layer!r}, {how!r})
-edited = attnviz.explain(backbone, explanation.input, explanation.target, edits=edit)
+edited = attnviz.explain(backbone, explanation.input, explanation.target, edits=edit{options})
 more |= {{f"edited/{{name}}": values for name, values in edited.arrays().items()}}
 """
 FOUND = "more[{method!r}] = attnviz.attribute(explanation, {method!r}).values.numpy()\n"
@@ -187,12 +187,14 @@ def snippet(view: View, models: list[str] | None = None) -> str:
     else:
         if state.against is not None:
             target = (target, _said(view, state.against))
+        asked = {"cam_layer": state.cam_layer, "region": state.region}
+        options = "".join(f", {name}={value!r}" for name, value in asked.items() if value is not None)
         more = "" if state.method == "grad_cam" else FOUND.format(method=state.method)
         edit = edit_of(view)
         if edit is not None and after(view) is not None:
-            more += EDITED.format(layer=edit.layer, how=edit.how)
+            more += EDITED.format(layer=edit.layer, how=edit.how, options=options)
         backbone = OWN if state.model.startswith(zoo.OWN) else LOADED.format(model=state.model)
-        code = ONE.format(backbone=backbone, target=target, more=more)
+        code = ONE.format(backbone=backbone, target=target, options=options, more=more)
     return SNIPPET.format(version=__version__, imports=imports, picture=picture, code=code)
 
 

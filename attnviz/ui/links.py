@@ -28,6 +28,8 @@ def write(view: View) -> dict[str, str]:
         "class": None if state.target is None else names[state.target],
         "against": None if state.against is None else names[state.against],
         "evidence": None if state.method == EVIDENCE[0] else state.method,
+        "camlayer": state.cam_layer,
+        "region": None if state.region is None else ",".join(map(str, state.region)),
         "at": None if state.query is None else ",".join(map(str, state.query)),
         "channel": None if state.channel is None else str(state.channel),
         "edit": None if state.how == HOWS[0] else state.how,
@@ -48,6 +50,8 @@ def read(given: Mapping[str, Any], default: State, analyst: Analyst) -> tuple[Vi
             lost.append(name)
     wanted, state = state, replace(state, query=None, channel=None)
     view, state = _viewed(state, analyst, lost)
+    if view.state.cam_layer != state.cam_layer:
+        state, lost = replace(state, cam_layer=None), [*lost, "camlayer"]
     blocks = {record.layer: record for record in view.explanation.attention}
     if state.layer is not None and state.layer not in blocks:
         state, lost = replace(state, layer=None, part=None), [*lost, "block"]
@@ -67,14 +71,15 @@ def away(given: Mapping[str, Any], analyst: Analyst) -> str | None:
 
 
 def _viewed(state: State, analyst: Analyst, lost: list[str]) -> tuple[View, State]:
-    """The view of a state, without the classes that its network does not have, which only shows with its logits."""
+    """The view of a state, without the classes or the region that its network's output does not have."""
     try:
         return analyst.view(state), state
     except OptionError:
-        bare = replace(state, target=None, against=None)
+        bare = replace(state, target=None, against=None, region=None)
         if bare == state:
             raise
-        lost.append("class" if state.target is not None else "against")
+        given = {"class": state.target, "against": state.against, "region": state.region}
+        lost.append(next(name for name, value in given.items() if value is not None))
         return analyst.view(bare), bare
 
 
@@ -126,11 +131,8 @@ def _label(field: str) -> Read:
     return read_label
 
 
-def _place(value: str, _: State, __: Analyst) -> dict[str, Any]:
-    row, column = map(int, value.split(","))
-    if row < 0 or column < 0:
-        raise ValueError(value)
-    return {"query": (row, column)}
+def _integers(text: str) -> list[int]:
+    return [int(number) for number in text.split(",")]
 
 
 def _checked(field: str, convert: Callable[[str], Any]) -> Read:
@@ -153,7 +155,9 @@ READERS: dict[str, Read] = {
     "class": _label("target"),
     "against": _label("against"),
     "evidence": _checked("method", str),
-    "at": _place,
+    "camlayer": _checked("cam_layer", str),
+    "region": _checked("region", _integers),
+    "at": _checked("query", _integers),
     "channel": _checked("channel", int),
     "edit": _checked("how", str),
     "scope": _checked("scope", str),

@@ -4,7 +4,8 @@ from attnviz import Edit, Explanation, explain
 from attnviz.errors import EditError
 from attnviz.ui import texts
 from attnviz.ui.analysis import View
-from attnviz.ui.payloads import Payload, evidence_of, packed, percent, with_interval
+from attnviz.ui.evidenceviews import evidence_of
+from attnviz.ui.payloads import Payload, packed, percent, with_interval
 
 TOP = 5
 
@@ -46,8 +47,8 @@ def edited(view: View) -> Explanation:
     """The picture's explanation with the state's edit. Raises EditError for one that makes no sense there."""
     edit = edit_of(view)
     assert edit is not None
-    before = view.explanation
-    return explain(before.backbone, before.input, before.target, edits=edit)
+    before, state = view.explanation, view.state
+    return explain(before.backbone, before.input, before.target, state.cam_layer, edits=edit, region=state.region)
 
 
 def after(view: View) -> Explanation | None:

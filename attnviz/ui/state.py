@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from attnviz.attribution import METHODS
+from attnviz.capture.outputs import Region
 from attnviz.errors import OptionError
 from attnviz.ui import texts
 
@@ -19,6 +20,8 @@ CHANGES = (
     "scope",
     "against",
     "method",
+    "cam_layer",
+    "region",
     "link",
     "export",
 )
@@ -36,6 +39,8 @@ class State:
         target: the class that is explained; None for the predicted one.
         against: a class whose logit is taken away from it; None for none.
         method: what draws the evidence for it.
+        cam_layer: where Grad-CAM stands; None for the network's own last map.
+        region: (top, left, bottom, right) of a network's map of scores, whose mean is explained; None for none.
         layer, part: the chosen block; None for the page's own choice.
         query: (row, column) of the chosen place on the block's grid, a Non-Local block's query; None for
             the page's own choice.
@@ -54,29 +59,28 @@ class State:
     scope: str = "block"
     against: int | None = None
     method: str = "grad_cam"
+    cam_layer: str | None = None
+    region: Region | None = None
 
     @classmethod
     def read(cls, data: Any, default: "State") -> "State":
         """A state from what a browser sent. Raises OptionError for any field of another type."""
         if not isinstance(data, dict):
             raise _bad("no state")
-        query = data.get("query")
-        if query is not None:
-            if not isinstance(query, list) or len(query) != 2 or not all(_whole(i) for i in query):
-                raise _bad("query")
-            query = (query[0], query[1])
         return cls(
             source=_text(data, "source") or default.source,
             model=_text(data, "model") or default.model,
             target=_number(data, "target"),
             layer=_text(data, "layer"),
             part=_text(data, "part"),
-            query=query,
+            query=_numbers(data, "query", 2),
             channel=_number(data, "channel"),
             how=_one_of(data, "how", HOWS),
             scope=_one_of(data, "scope", SCOPES),
             against=_number(data, "against"),
             method=_one_of(data, "method", EVIDENCE),
+            cam_layer=_text(data, "cam_layer"),
+            region=_numbers(data, "region", 4),
         )
 
     def payload(self) -> dict[str, Any]:
@@ -116,6 +120,13 @@ def _number(data: dict[str, Any], name: str) -> int | None:
     if value is not None and not _whole(value):
         raise _bad(name)
     return value
+
+
+def _numbers(data: dict[str, Any], name: str, count: int) -> Any:
+    value = data.get(name)
+    if value is not None and (not isinstance(value, list) or len(value) != count or not all(map(_whole, value))):
+        raise _bad(name)
+    return None if value is None else tuple(value)
 
 
 def _one_of(data: dict[str, Any], name: str, known: tuple[str, ...]) -> str:

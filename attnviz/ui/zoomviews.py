@@ -24,7 +24,7 @@ def zoom(view: View) -> Payload | None:
     stages: dict[str, list[float]] = {}
     for factor in ZOOMS:
         found: dict[str, list[float]] = {}
-        seen = explain(view.explanation.backbone, enlarged(picture.original, factor), view.target)
+        seen = explain(view.explanation.backbone, enlarged(picture.original, factor))
         for each in (record for record in seen.attention if record.kind == "branch"):
             values = each.tensor
             found.setdefault(each.stage, []).append(float(values[-1].mean() - values[0].mean()))

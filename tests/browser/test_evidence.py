@@ -7,6 +7,7 @@ from playwright.sync_api import Page, expect
 import attnviz
 from attnviz.attribution import METHODS
 from attnviz.ui.texts import EVIDENCE
+from tests.browser.conftest import READY
 from tests.browser.helpers import (
     CAM,
     cell,
@@ -108,3 +109,45 @@ def test_another_model_starts_from_grad_cam(page: Page) -> None:
     choose_model(page, "resnet18t-se")
     expect(page.locator(f"{BAR} .method")).to_have_value("grad_cam")
     check_cam(page, explained("resnet18t-se", first_example()))
+
+
+@pytest.mark.parametrize("layer", ["stage3", "stage2.1.conv1"])
+def test_another_layer(page: Page, layer: str) -> None:
+    field = page.locator(f"{BAR} .layer")
+    expect(field).to_have_value("stage4")
+    backbone = attnviz.load(first_model())
+    explanation = explained(first_model(), first_example())
+    offered = page.locator("#av-layers option").evaluate_all("options => options.map((each) => each.value)")
+    assert tuple(offered) == backbone.head(explanation.input).maps
+    field.fill(layer)
+    page.keyboard.press("Enter")
+    settled(page)
+    expect(page.locator(f"{CAM} .caption")).to_contain_text(f"{layer} · ")
+    found = attnviz.explain(backbone, first_example(), cam_layer=layer)
+    check_cam(page, found)
+    assert f"camlayer={layer}" in page.url
+    edited = attnviz.explain(
+        backbone, first_example(), None, layer, edits=attnviz.Edit(page.evaluate("attnviz.get('state').layer"), "off")
+    )
+    high = float(page.locator(".av-matter .after canvas").get_attribute("data-high") or "nan")
+    assert high == same(float(edited.cam.map.max()), float(edited.cam.signed.abs().max()))
+    page.reload()
+    page.wait_for_selector(READY)
+    settled(page)
+    expect(field).to_have_value(layer)
+    check_cam(page, found)
+    field.fill("")
+    page.keyboard.press("Enter")
+    settled(page)
+    expect(field).to_have_value("stage4")
+    check_cam(page, explanation)
+
+
+def test_a_layer_that_is_none(page: Page) -> None:
+    page.fill(f"{BAR} .layer", "fc")
+    page.keyboard.press("Tab")
+    expect(page.locator(".av-notice")).to_contain_text("fc gives no feature map in this network")
+    expect(page.locator(f"{BAR} .layer")).to_have_value("stage4")
+    page.select_option(f"{BAR} .method", "saliency")  # it stands on no layer
+    settled(page)
+    expect(page.locator(f"{BAR} .layer")).to_be_hidden()

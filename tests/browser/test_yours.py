@@ -18,12 +18,15 @@ from attnviz.zoo import own
 from tests.browser.conftest import READY, serving_app
 from tests.browser.helpers import (
     ATTENTION,
+    CAM,
     cell,
     check_cam,
     check_predictions,
     choose_block,
+    choose_model,
     first_example,
     first_model,
+    point,
     record,
     same,
     settled,
@@ -56,6 +59,32 @@ def build():
 
 
 classes = ["one", "two", "three"]
+"""
+
+
+PIXELS = """
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class Pixels(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.down, self.fc, self.last = nn.Conv2d(3, 8, 8, 8), nn.Linear(8, 8), nn.Conv2d(8, 3, 3, padding=1)
+
+    def forward(self, x):
+        x = F.relu(self.down(x))
+        x = x * torch.sigmoid(self.fc(x.mean((2, 3))))[:, :, None, None]
+        return F.interpolate(self.last(x), scale_factor=4)
+
+
+def build():
+    torch.manual_seed(0)
+    return Pixels()
+
+
+classes = ["sky", "wall", "person"]
 """
 
 
@@ -245,6 +274,47 @@ def test_code_that_fails(tab: Page, tmp_path: Path, text: str | None, line: str)
     tab.fill(f"{PAGE} .path", str(tmp_path / "mine.py"))
     tab.click(f"{PAGE} .code .load")
     refused(tab, line)
+
+
+def test_a_network_that_scores_every_place(tab: Page, tmp_path: Path) -> None:
+    """Its own oracle: ``explain`` with the region that was clicked."""
+    page, path = tab, tmp_path / "pixels.py"
+    path.write_text(PIXELS)
+    page.fill(f"{PAGE} .path", str(path))
+    page.click(f"{PAGE} .code .load")
+    page.click(f"{PAGE} .open", timeout=60_000)
+    page.wait_for_function("attnviz.get('state')?.model.startsWith('own:')", timeout=30_000)
+    settled(page)
+    expect(page.locator(f"{CAM} .note")).to_contain_text("scores every place")
+    expect(page.locator(".av-prediction .none")).to_contain_text("choose one in Grad-CAM's panel")
+    expect(page.locator(".av-evidence .target")).to_be_hidden()
+    backbone = own.from_code(path)
+    rows, columns = attnviz.explain(backbone, first_example()).output.shape[2:]
+    point(page, 0.4, 0.6, CAM, click=True)
+    row, column = int(0.6 * rows), int(0.4 * columns)
+    expect(page.locator(".av-evidence .where")).to_have_text(
+        f"Scores at row {row}, column {column} of {rows}×{columns}"
+    )
+    found = attnviz.explain(backbone, first_example(), region=(row, column, row + 1, column + 1))
+    check_predictions(page, found)
+    check_cam(page, found)
+    page.click(".av-evidence .whole")
+    settled(page)
+    found = attnviz.explain(backbone, first_example(), 2, region=(0, 0, rows, columns))
+    page.click('.av-prediction [data-index="2"]')
+    settled(page)
+    check_predictions(page, found)
+    check_cam(page, found)
+    page.locator(f"{CAM} .picture").focus()
+    page.keyboard.press("ArrowRight")
+    place = page.evaluate("attnviz.get('cursor')")
+    page.keyboard.press("Enter")
+    settled(page)
+    expect(page.locator(".av-evidence .where")).to_contain_text(
+        f"row {int(place['v'] * rows)}, column {int(place['u'] * columns)} of"
+    )
+    choose_model(page, "resnet18t-se")
+    expect(page.locator(".av-evidence .where")).to_be_hidden()
 
 
 @pytest.mark.parametrize("width", [390, 1280])

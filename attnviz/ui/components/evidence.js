@@ -2,9 +2,11 @@ const av = window.attnviz;
 const words = props.words;
 const at = (selector) => element.querySelector(selector);
 const [method, target, against, other, progress] = [".method", ".target", ".against", ".other", ".progress"].map(at);
+const [layer, scored, whole] = [".layer", ".scored", ".whole"].map(at);
+const STANDING = ["grad_cam", "guided_grad_cam"]; // the methods that stand on a layer
 const FEW = 20; // classes that one can choose from a list; of more, one is typed
 
-[[".by", words.method], [".for", words.target], [".versus", words.against]].forEach(([where, text]) => {
+[[".by", words.method], [".for", words.target], [".versus", words.against], [".on", words.layer]].forEach(([where, text]) => {
   at(where).textContent = text;
 });
 at("section").setAttribute("aria-label", words.heading);
@@ -14,14 +16,22 @@ let listed = null; // the classes that the lists hold
 function show() {
   const value = props.value;
   if (!value) return;
-  const { classes } = value;
+  const { classes, layers, where } = value;
+  element.querySelector("section").hidden = !classes.length && !where; // without scores there is no evidence
+  for (const label of element.querySelectorAll("label")) label.hidden = !classes.length;
+  at(".stand").hidden ||= !STANDING.includes(value.method);
+  scored.hidden = !where;
+  at(".where").textContent = where ?? "";
+  if (at("#av-layers").childElementCount !== layers.length || at("#av-layers option")?.value !== layers[0]) {
+    at("#av-layers").replaceChildren(...layers.map((name) => av.node("option", { value: name })));
+  }
+  layer.value = value.layer ?? "";
   if (listed !== JSON.stringify(classes)) {
     listed = JSON.stringify(classes);
     av.put("classes", classes);
-    element.querySelector("section").hidden = !classes.length; // without logits there is no evidence for a class
     against.hidden = classes.length > FEW;
     other.hidden = !against.hidden;
-    at("datalist").replaceChildren(...classes.map((label) => av.node("option", { value: label })));
+    at("#av-classes").replaceChildren(...classes.map((label) => av.node("option", { value: label })));
     against.replaceChildren(av.node("option", { value: "", text: words.nothing }),
       ...(against.hidden ? [] : classes.map((label, index) => av.node("option", { value: index, text: label }))));
   }
@@ -48,6 +58,22 @@ for (const field of [target, other]) {
   field.addEventListener("focus", () => field.select());
   field.addEventListener("change", () => typed(field, field === target ? "target" : "against"));
 }
+
+layer.title = words.layer_hint;
+layer.addEventListener("focus", () => layer.select());
+layer.addEventListener("change", () => {
+  const [name, { layers }] = [layer.value.trim(), props.value];
+  if (!name || layers.includes(name)) av.send(trigger, { cam_layer: name || null });
+  else {
+    av.put("notice", av.fill(words.no_layer, { name }));
+    layer.value = props.value.layer ?? "";
+  }
+});
+whole.textContent = words.whole;
+whole.addEventListener("click", () => {
+  const [rows, columns] = props.value.grid;
+  av.send(trigger, { region: [0, 0, rows, columns] });
+});
 
 /** A class by its name; nothing stands for none to be against. */
 function typed(field, what) {

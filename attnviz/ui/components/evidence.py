@@ -1,4 +1,4 @@
-"""What evidence is drawn: by which method, for which class, against which other."""
+"""What evidence is drawn: by which method, for which class, against which other, and where Grad-CAM stands."""
 
 from typing import Any
 
@@ -15,7 +15,11 @@ TEMPLATE = """
     <input class="target av-field" type="text" list="av-classes" autocomplete="off"></label>
   <label><span class="versus"></span> <select class="against av-field"></select>
     <input class="other av-field" type="text" list="av-classes" autocomplete="off" hidden></label>
+  <label class="stand"><span class="on"></span>
+    <input class="layer av-field" type="text" list="av-layers" autocomplete="off" spellcheck="false"></label>
+  <span class="scored"><span class="where"></span> <button class="whole av-link" type="button"></button></span>
   <datalist id="av-classes"></datalist>
+  <datalist id="av-layers"></datalist>
   <div class="progress av-progress" role="progressbar" aria-valuemin="0" aria-valuemax="100" hidden>
     <i></i><span></span>
   </div>
@@ -23,5 +27,5 @@ TEMPLATE = """
 
 
 def evidence(value: Any = None, **props: Any) -> gr.HTML:
-    """Value: ``payloads.evidence``, with ``progress`` (share, text) while a method is at work."""
+    """Value: ``evidenceviews.evidence``, with ``progress`` (share, text) while a method is at work."""
     return component(__file__, TEMPLATE, texts.EVIDENCE, value, methods=EVIDENCE, **props)

@@ -102,6 +102,7 @@ function draw(now = place) {
   shown = map && measure(map);
   if (shown && !source.silent) av.overlay(pen, map, box, shown);
   if (shown && source.h) shown.strips = av.strips(pen, box, source, channel, shown, GUTTER - 6);
+  if (source.scored && source.region) av.outline(pen, box, source.region, source.scored);
   const { query } = asking.now;
   delete figure.dataset.links;
   if (query && source.affinity) {
@@ -141,7 +142,7 @@ function describe() {
   }
   av.bar(bar, lut);
   bar.setAttribute("aria-label", av.fill(words.bar, { low: av.short(low), high: av.short(high) }));
-  const hint = source.affinity ? words.query_hint : words.hint;
+  const hint = source.affinity ? words.query_hint : source.scored ? words.score_hint : words.hint;
   canvas.setAttribute("aria-label", `${av.fill(words.label, { title, rows: map.h, columns: map.w })} ${hint}.`);
   read();
 }
@@ -183,11 +184,19 @@ function point(event) {
 
 /** Choose a place: the query of an affinity (the pinned one again: let it go), and where a formula is filled in. */
 function pin(cursor) {
+  if (side === "cam") return score(cursor);
   const grid = source?.affinity?.queries ?? source?.grid;
   if (!grid) return;
   const cell = cellAt(cursor, grid);
   if (asking.pinnedAt(cell)) asking.release();
   else if (av.send(trigger, { query: cell }) && source.affinity) asking.pin(cell);
+}
+
+/** Choose the place whose scores are explained, where a network scores every place. */
+function score(cursor) {
+  if (!source?.scored) return;
+  const [row, column] = cellAt(cursor, source.scored);
+  av.send(trigger, { region: [row, column, row + 1, column + 1] });
 }
 
 function look(cursor) {
@@ -205,11 +214,11 @@ function from() {
 function step(event) {
   const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
   if (event.key === "Escape" && asking.now.pinned) asking.release();
-  else if ((event.key === "Enter" || event.key === " ") && side === "attention") pin(from());
-  else if (!(event.key in moves) || !shown) return;
+  else if ((event.key === "Enter" || event.key === " ") && (side === "attention" || source?.scored)) pin(from());
+  else if (!(event.key in moves) || !(shown || source?.scored)) return;
   else {
     const free = source.affinity && !asking.now.pinned;
-    const [rows, columns] = free ? source.affinity.queries : [shown.map.h, shown.map.w];
+    const [rows, columns] = free ? source.affinity.queries : shown ? [shown.map.h, shown.map.w] : source.scored;
     const move = (value, n, by) => (Math.min(Math.max(av.cell(value, n) + by, 0), n - 1) + 0.5) / n;
     const [[x, y], { u, v }] = [moves[event.key], from()];
     const next = { u: move(u, columns, x), v: move(v, rows, y), moved: true };

@@ -20,5 +20,5 @@ TEMPLATE = """
 
 
 def map_view(value: Any = None, **props: Any) -> gr.HTML:
-    """Value: ``payloads.attention`` or ``payloads.cam``. Prop ``side``: "attention" or "cam"."""
+    """Value: ``payloads.attention`` or ``evidenceviews.cam``. Prop ``side``: "attention" or "cam"."""
     return component(__file__, TEMPLATE, texts.MAP, value, **{"side": "attention", **props})

@@ -72,7 +72,7 @@ function change(id, patch = {}) {
   const dataset = models.get(listed(id))?.dataset;
   const same = dataset !== undefined && dataset === props.value.dataset;
   const forget = same || "target" in patch ? {} : { target: null, against: null };
-  return { model: id, query: null, channel: null, method: "grad_cam", ...forget, ...patch };
+  return { model: id, query: null, region: null, channel: null, method: "grad_cam", ...forget, ...patch };
 }
 
 /** Show a model: at once where its weights are here, else when they were fetched, and the page goes on meanwhile. */

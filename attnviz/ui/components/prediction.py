@@ -22,5 +22,5 @@ TEMPLATE = """
 
 
 def prediction(value: Any = None, **props: Any) -> gr.HTML:
-    """Value: ``payloads.prediction``."""
+    """Value: ``evidenceviews.prediction``."""
     return component(__file__, TEMPLATE, texts.PREDICTION, value, **props)

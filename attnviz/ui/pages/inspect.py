@@ -15,6 +15,7 @@ from attnviz.ui import (
     blockviews,
     compareviews,
     costviews,
+    evidenceviews,
     exports,
     links,
     matterviews,
@@ -66,8 +67,8 @@ BLOCK: dict[str, Make] = {
     "formula": blockviews.formula,
 }
 MATTER: dict[str, Make] = {"matter": matterviews.matter}
-EVIDENCE: dict[str, Make] = {"evidence": payloads.evidence, "cam": payloads.cam}
-CLASS: dict[str, Make] = {"prediction": payloads.prediction, **EVIDENCE, **MATTER}
+EVIDENCE: dict[str, Make] = {"evidence": evidenceviews.evidence, "cam": evidenceviews.cam}
+CLASS: dict[str, Make] = {"prediction": evidenceviews.prediction, **EVIDENCE, **MATTER}
 MODEL: dict[str, Make] = {
     "photo": payloads.picture,  # another network may see another part of it
     "models": modelviews.models,
@@ -82,6 +83,8 @@ SHOWS: dict[str, dict[str, Make]] = {
     "target": CLASS,
     "against": CLASS,
     "method": EVIDENCE,
+    "cam_layer": EVIDENCE | MATTER,
+    "region": CLASS,
     "export": {},
     "layer": BLOCK | MATTER,
     "part": BLOCK,
@@ -95,7 +98,7 @@ SHOWS: dict[str, dict[str, Make]] = {
     "how": MATTER,
     "scope": MATTER,
 }
-ASKS = ("toolbar", "photo", "models", "prediction", "rail", "attention", "evidence", "stepper", "matter")
+ASKS = ("toolbar", "photo", "models", "prediction", "rail", "attention", "cam", "evidence", "stepper", "matter")
 
 
 class Inspect:
@@ -225,13 +228,13 @@ class Inspect:
             if view.state.method != "grad_cam" and ("cam" in shows or "export" in fields):
                 for share, found in attributed(self._analyst, view):
                     if found is None:
-                        yield {"evidence": payloads.evidence(view, share)}
+                        yield {"evidence": evidenceviews.evidence(view, share)}
             file = None
             if "export" in fields:  # numbered, since a part that is told the same twice does not listen
                 file = self._export(view, data.get("export"), found) | {"serial": number}
             made: dict[str, Any] = {"toolbar": {"link": links.write(view), "file": file}}
             if found is not None and "cam" in shows:
-                made["cam"] = payloads.attribution(view, found)
+                made["cam"] = evidenceviews.attribution(view, found)
             made = {name: make(view) for name, make in shows.items() if name not in made} | made
             if away is not None:  # what the page fetches, seen, and asks for again when it is there
                 made["models"] |= {"wish": {"id": away, "link": data["link"]}}

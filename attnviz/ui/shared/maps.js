@@ -76,6 +76,14 @@
     twice(pen, () => pen.ellipse(x + (j + 0.5) * w, y + (i + 0.5) * h, Math.max(w / 2, 6), Math.max(h / 2, 6), 0, 0, 7));
   }
 
+  /** A frame around a region (top, left, bottom, right) of a grid, never too small to be seen. */
+  function outline(pen, [x, y, width, height], [top, left, bottom, right], [rows, columns]) {
+    const [w, h] = [((right - left) * width) / columns, ((bottom - top) * height) / rows];
+    const [wider, higher] = [Math.max(w, 12), Math.max(h, 12)];
+    const [a, b] = [x + (left * width) / columns - (wider - w) / 2, y + (top * height) / rows - (higher - h) / 2];
+    twice(pen, () => pen.rect(a, b, wider, higher));
+  }
+
   /** Lines from a query to the keys that it reads most of, thicker where it reads more. */
   function links(pen, [x, y, width, height], [i, j], [rows, columns], { data, shape: [h, w] }, count = 5) {
     const strongest = Array.from(data.keys()).sort((a, b) => data[b] - data[a]).slice(0, count);
@@ -133,5 +141,5 @@
     av.overlay(pen, { data, h, w }, [left * width, top * height, (right - left) * width, (bottom - top) * height], scale);
   }
 
-  Object.assign(av, { cell, product, strip, strips, row, links, ring, cross, view, scaled, sheet, over });
+  Object.assign(av, { cell, product, strip, strips, row, links, ring, outline, cross, view, scaled, sheet, over });
 })();

@@ -79,6 +79,7 @@ PREDICTION = {
     "nothing": "No class has this in its name.",
 }
 PREDICTION_NONE = "This network gives no row of logits, so it has no classes to choose from."
+PREDICTION_PLACES = "This network scores every place: choose one in Grad-CAM's panel, and its classes stand here."
 CERTAINTY = (
     "{known} of the ten classes get no more certainty than this one ({percent}); "
     "{other} of other things get at least as much: the network has to choose one of ten."

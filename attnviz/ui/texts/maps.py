@@ -18,6 +18,7 @@ MAP = {
     "ends": "The strips have a scale of their own, {low} to {high}.",
     "from": "Query at row {qrow}, column {qcolumn} reads from row {row}, column {column}:",
     "hint": "Arrow keys move the cursor",
+    "score_hint": "Arrow keys move the cursor, Enter or a click chooses the place whose scores are explained",
     "query_hint": "Arrow keys move the query, Enter or a click pins it, Escape lets it go",
     "follows": "The query follows the pointer and the arrow keys; a click or Enter pins it.",
     "pinned": "The query is pinned: Escape, or a click on it, lets it go.",
@@ -46,6 +47,10 @@ EVIDENCE = {
     "against": "against",
     "nothing": "nothing",
     "unknown": "There is no class {name}; it stays as it was.",
+    "layer": "at",
+    "layer_hint": "the layer whose feature map Grad-CAM stands on; empty: the network's own choice",
+    "no_layer": "{name} gives no feature map in this network; Grad-CAM stays where it was.",
+    "whole": "All places",
     "progress": "{method}: {percent}",
 }
 EVIDENCE_TITLE = "{method}: {of}"
@@ -61,14 +66,21 @@ EVIDENCE_NOTES = {
     "occlusion": "How much the score falls when a square of mean color covers the place; below zero, it rises.",
     "saliency": "How strongly the score answers to a small change of each pixel, in whichever direction.",
 }
-CAM_NOTE = "Evidence for this class alone, at the last feature map; negative evidence is not drawn."
+CAM_NOTE = "Evidence for this class alone, at the feature map of {layer}; negative evidence is not drawn."
 CAM_NOTE_AGAINST = (
-    "Evidence for {label} rather than {other}, at the last feature map; what speaks the other way is not drawn."
+    "Evidence for {label} rather than {other}, at the feature map of {layer}; what speaks the other way is not drawn."
 )
 CAM_NONE = "Nothing here speaks for {label}: the map has no positive value."
 CAM_NONE_AGAINST = "Nothing here speaks more for {label} than for {other}: the map has no positive value."
 CAM_MISSING_TITLE = "Grad-CAM"
 CAM_MISSING = "No Grad-CAM here: {reason}."
+CAM_PLACES = "This network scores every place: click one here to see what speaks for its class, or take all places."
+SCORED = {
+    "none": "Scores on {rows}×{columns} places",
+    "one": "Scores at row {top}, column {left} of {rows}×{columns}",
+    "some": "Mean score of rows {top}–{bottom}, columns {left}–{right} of {rows}×{columns}",
+    "all": "Mean score of all {rows}×{columns} places",
+}
 
 MATTER = {
     "heading": "Does it matter?",

@@ -75,7 +75,8 @@ def test_arrays(view: View) -> None:
 @pytest.mark.parametrize("number", [0, -1])
 def test_the_code_makes_the_same_arrays(analyst: Analyst, tmp_path: Path, number: int) -> None:
     source = f"example:{list(analyst.examples)[number]}"
-    view = analyst.view(State(source, "resnet18t-cbam", 4, LAYER, "spatial", against=7, method="saliency"))
+    state = State(source, "resnet18t-cbam", 4, LAYER, "spatial", against=7, method="saliency")
+    view = analyst.view(replace(state, cam_layer=[None, "stage2.1"][number]))
     made = run(data(view, "py"), tmp_path)
     found = analyst.attribution(view, lambda _: None)
     expected = np.load(BytesIO(data(view, "npz", found=found)))

@@ -18,7 +18,8 @@ def states(analyst: Analyst) -> list[State]:
     cbam = State(
         last, "resnet18t-cbam", 4, "stage2.1.attention", "spatial", (3, 20), 17, "frozen", "all", 7, "occlusion"
     )
-    return [analyst.first, cbam, replace(cbam, against=None, how="shuffled"), State(last, "resnet18t-se", channel=0)]
+    deep = replace(cbam, against=None, how="shuffled", cam_layer="stage3.0")
+    return [analyst.first, cbam, deep, State(last, "resnet18t-se", channel=0)]
 
 
 @pytest.mark.parametrize("number", range(4))
@@ -65,6 +66,9 @@ def test_an_upload_is_never_in_it(analyst: Analyst) -> None:
         ({"block": "stage9.attention"}, ["block"]),
         ({"block": "stage1.0.attention", "part": "temporal"}, ["part"]),
         ({"class": "zebra"}, ["class"]),
+        ({"camlayer": "stage9"}, ["camlayer"]),
+        ({"region": "0,0,1,1"}, ["region"]),
+        ({"region": "0,0,1"}, ["region"]),
         ({"against": "../../etc"}, ["against"]),
         ({"at": "99999,0"}, ["at"]),
         ({"at": "-1,0"}, ["at"]),

@@ -14,7 +14,7 @@ import attnviz
 from attnviz import zoo
 from attnviz.equations import rescaled
 from attnviz.images import crop, load_picture
-from attnviz.ui import blockviews, exports, matterviews, payloads, sideviews, stepviews, texts
+from attnviz.ui import blockviews, evidenceviews, exports, matterviews, payloads, sideviews, stepviews, texts
 from attnviz.ui.analysis import Analyst, View, asked_grid
 from attnviz.ui.pages.inspect import SHOWS
 from attnviz.ui.state import State
@@ -125,14 +125,69 @@ def test_what_was_found_by_its_values(analyst: Analyst, made: Any) -> None:
             assert np.array_equal(unpack(blockviews.affinity(view)["row"]), view.record.values.row(view.place))
 
 
+class Positions(Around):
+    """What it gives is no row of logits, and no map of scores either."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).flatten(2)
+
+
 def test_a_network_without_logits(analyst: Analyst) -> None:
-    view = next(every(analyst, brought(Around(MODULES["timm SE"](), None))))
+    view = next(every(analyst, brought(Positions(MODULES["timm SE"](), None))))
     for part, make in SHOWS["source"].items():
         assert len(json.dumps(make(view), allow_nan=False)) < 1_000_000, part
-    assert payloads.prediction(view)["none"] == texts.PREDICTION_NONE
-    assert payloads.evidence(view)["classes"] == []
+    assert evidenceviews.prediction(view)["none"] == texts.PREDICTION_NONE
+    assert evidenceviews.evidence(view)["classes"] == []
+    assert evidenceviews.evidence(view)["where"] is None
     assert matterviews.matter(view)["refused"] == texts.MATTER_NO_LOGITS
-    assert "region=" in payloads.cam(view)["empty"]
+    assert "not one row of logits" in evidenceviews.cam(view)["empty"]
+
+
+@pytest.mark.parametrize("region", [None, (0, 0, 16, 16), (3, 12, 4, 13), (2, 1, 9, 6)])
+def test_a_network_that_scores_every_place(analyst: Analyst, region: Any) -> None:
+    model = brought(Around(MODULES["timm SE"](), None))
+    view = analyst.view(State(analyst.first.source, model, region=region))
+    for part, make in SHOWS["source"].items():
+        assert len(json.dumps(make(view), allow_nan=False)) < 1_000_000, part
+    cam, shown, evidence = evidenceviews.cam(view), evidenceviews.prediction(view), evidenceviews.evidence(view)
+    assert cam["scored"] == (16, 16)
+    assert cam["region"] == region
+    assert evidence["grid"] == (16, 16)
+    if region is None:
+        assert shown["none"] == texts.PREDICTION_PLACES
+        assert cam["empty"] == texts.CAM_PLACES
+        assert evidence["where"] == "Scores on 16×16 places"
+        assert matterviews.matter(view)["refused"] == texts.MATTER_NO_LOGITS
+        return
+    top, left, bottom, right = region
+    scores = view.explanation.output[0, :, top:bottom, left:right].mean((1, 2))
+    assert [c["index"] for c in shown["top"]] == scores.argsort(descending=True)[:5].tolist()
+    assert np.allclose(shown["top"][0]["value"], scores.softmax(0).max(), atol=1e-6)
+    expected = attnviz.explain(view.explanation.backbone, view.explanation.input, region=region).cam
+    assert np.array_equal(unpack(cam["map"]), expected.map)
+    assert shown["where"] == evidence["where"] == {
+        (0, 0, 16, 16): "Mean score of all 16×16 places",
+        (3, 12, 4, 13): "Scores at row 3, column 12 of 16×16",
+        (2, 1, 9, 6): "Mean score of rows 2–8, columns 1–5 of 16×16",
+    }[region]  # fmt: skip
+    off = matterviews.matter(view)
+    edit = attnviz.Edit("block", "off")
+    changed = attnviz.explain(view.explanation.backbone, view.explanation.input, view.target, edits=edit, region=region)
+    assert [c["value"] for c in off["after"]["top"]] == [p for _, _, p in changed.top(5)]
+    found = analyst.attribution(
+        analyst.view(State(analyst.first.source, model, region=region, method="saliency")), print
+    )
+    assert found.map.shape == (SIZE, SIZE)
+    assert f"region={region}" in exports.snippet(view)
+
+
+@pytest.mark.parametrize("region", [(0, 0, 17, 4), (3, 3, 3, 9)])
+def test_a_region_that_is_not_there(analyst: Analyst, region: Any) -> None:
+    model = brought(Around(MODULES["timm SE"](), None))
+    with pytest.raises(attnviz.AttnvizError, match="within 16 x 16"):
+        analyst.view(State(analyst.first.source, model, region=region))
+    with pytest.raises(attnviz.AttnvizError, match="map of scores"):
+        analyst.view(State(analyst.first.source, "resnet18t-se", region=(0, 0, 1, 1)))
 
 
 def test_an_unverified_block_is_marked_and_not_edited(analyst: Analyst) -> None:
@@ -164,7 +219,7 @@ def test_frozen_without_means_is_refused_in_its_line(analyst: Analyst) -> None:
 
 def test_a_thousand_classes(analyst: Analyst) -> None:
     view = analyst.view(State(analyst.first.source, "random:timm:mobilenetv3_small_100.lamb_in1k", target=517))
-    shown = payloads.prediction(view)
+    shown = evidenceviews.prediction(view)
     explanation = view.explanation
     assert [c["index"] for c in shown["top"]] == [index for index, _, _ in explanation.top(5)]
     assert shown["rest"] == []
@@ -173,7 +228,7 @@ def test_a_thousand_classes(analyst: Analyst) -> None:
     assert shown["chosen"]["label"] == "crane (517)"
     assert view.names[134] == "crane (134)"
     assert len(set(view.names)) == 1000
-    assert payloads.evidence(view)["classes"] == list(view.names)
+    assert evidenceviews.evidence(view)["classes"] == list(view.names)
     assert shown["certainty"] is None
 
 

@@ -8,7 +8,7 @@ import pytest
 import attnviz
 from attnviz.errors import OptionError
 from attnviz.mechanisms import BAM, CBAM, ECA, GC, SCSE, SE, SK, CoordinateAttention, NonLocal
-from attnviz.ui import blockviews, payloads, prose, stepviews, texts
+from attnviz.ui import blockviews, evidenceviews, payloads, prose, stepviews, texts
 from attnviz.ui.analysis import Analyst
 from attnviz.ui.state import State
 from tests.unit.ui.conftest import unpack
@@ -107,12 +107,12 @@ def test_every_block_of_every_model_as_its_tensors(analyst: Analyst) -> None:
 
 def test_grad_cam_is_not_rescaled(analyst: Analyst) -> None:
     view = analyst.view(analyst.first)
-    assert np.array_equal(unpack(payloads.cam(view)["map"]), view.explanation.cam.map.numpy())
+    assert np.array_equal(unpack(evidenceviews.cam(view)["map"]), view.explanation.cam.map.numpy())
 
 
 def test_the_prediction_lists_every_class(analyst: Analyst) -> None:
     view = analyst.view(analyst.first)
-    shown = payloads.prediction(view)
+    shown = evidenceviews.prediction(view)
     classes = [*shown["top"], *shown["rest"]]
     assert sorted(c["index"] for c in classes) == list(range(len(view.card.classes)))
     assert [c["value"] for c in classes] == sorted((c["value"] for c in classes), reverse=True)
@@ -134,20 +134,20 @@ def test_the_certainty_in_words() -> None:
     other = list(np.linspace(0.1, 0.5, 101))
     card = attnviz.catalogue("embedded")[0]
     with_quantiles = type(card)(**{**vars(card), "metrics": {"certainty": {"known": known, "other": other}}})
-    said = payloads.certainty(with_quantiles, 0.26)
+    said = evidenceviews.certainty(with_quantiles, 0.26)
     assert said.startswith("About 1 in 5 photos of the ten classes get no more certainty than this one (26.0%);")
     assert "about 3 in 5 photos of other things get at least as much" in said
-    assert payloads.certainty(with_quantiles, 0.95).startswith("More than 99 in 100 photos of the ten")
-    assert "fewer than 1 in 100 photos of other things" in payloads.certainty(with_quantiles, 0.95)
-    assert payloads.certainty(type(card)(**{**vars(card), "metrics": {}}), 0.5) is None
+    assert evidenceviews.certainty(with_quantiles, 0.95).startswith("More than 99 in 100 photos of the ten")
+    assert "fewer than 1 in 100 photos of other things" in evidenceviews.certainty(with_quantiles, 0.95)
+    assert evidenceviews.certainty(type(card)(**{**vars(card), "metrics": {}}), 0.5) is None
 
 
 def test_certainty_where_quantiles_are_tied() -> None:
     """Half of the photos are at exactly 1: a photo at 1 has all of them at or under it, and half at or over."""
     quantiles = [*np.linspace(0.2, 1, 51), *[1.0] * 50]
-    assert payloads.share_below(quantiles, 1.0, or_equal=True) == 1
-    assert payloads.share_below(quantiles, 1.0, or_equal=False) == pytest.approx(0.5)
-    assert payloads.share_below(quantiles, 0.1, or_equal=True) == 0
+    assert evidenceviews.share_below(quantiles, 1.0, or_equal=True) == 1
+    assert evidenceviews.share_below(quantiles, 1.0, or_equal=False) == pytest.approx(0.5)
+    assert evidenceviews.share_below(quantiles, 0.1, or_equal=True) == 0
 
 
 def test_shares_are_never_rounded_to_all_or_nothing() -> None:

@@ -1,6 +1,7 @@
 """What comes from a browser is checked; what is kept is bounded."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,8 @@ FIRST = State("example:a", "m")
 
 def test_a_state_makes_the_round_trip() -> None:
     state = State("example:a", "m", 3, "stage1.0.attention", "spatial", (4, 5), 7, "frozen", "all")
-    data = state.payload() | {"query": [4, 5]}
+    state = replace(state, cam_layer="stage3", region=(0, 1, 2, 3))
+    data = state.payload() | {"query": [4, 5], "region": [0, 1, 2, 3]}
     assert State.read(data, FIRST) == state
     assert State.read({}, FIRST) == FIRST
 
@@ -43,6 +45,10 @@ def test_a_state_makes_the_round_trip() -> None:
         {"part": 1},
         {"channel": "3"},
         {"channel": -1},
+        {"cam_layer": 3},
+        {"region": [0, 0, 1]},
+        {"region": [0, 0, 1, "2"]},
+        {"region": [0, 0, -1, 2]},
         {"how": "explode"},
         {"how": ["off"]},
         {"scope": "everything"},
