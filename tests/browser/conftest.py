@@ -7,17 +7,21 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import gradio as gr
 import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 import attnviz
+from attnviz.ui.theme import head, theme
+from tests.browser.helpers import visit
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FLAGS = [
@@ -31,7 +35,7 @@ FLAGS = [
     "--disable-sync",
 ]
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-READY = ".av-map .value[data-value]"
+Shows = Callable[[Callable[[], None]], Page]
 
 
 def chromium() -> str:
@@ -112,13 +116,36 @@ def page(browser: Browser, served: str, heard: Heard) -> Iterator[Page]:
     page.on("request", lambda request: heard.requests.append(request.url))
     page.on("pageerror", lambda error: heard.errors.append(str(error)))
     page.on("console", lambda line: heard.errors.append(line.text) if line.type == "error" else None)
-    page.goto(served)
-    page.wait_for_selector(READY)
+    visit(page, served)
     yield page
     strangers = [url for url in heard.requests if not url.startswith((served, "data:", "blob:"))]
     assert not strangers, strangers
     assert not heard.errors, heard.errors
     context.close()
+
+
+@pytest.fixture
+def shows(browser: Browser) -> Iterator[Shows]:
+    """Serves what a function builds, and opens it."""
+    opened: list[Any] = []
+
+    def show(build: Callable[[], None]) -> Page:
+        with gr.Blocks() as blocks:
+            build()
+        port = free_port()
+        blocks.launch(
+            server_port=port, theme=theme(), head=head(), ssr_mode=False, prevent_thread_lock=True, quiet=True
+        )
+        page = browser.new_page(viewport={"width": 900, "height": 800})
+        opened.extend((page, blocks))
+        page.goto(f"http://127.0.0.1:{port}")
+        page.wait_for_selector(".html-container > div > *", state="attached")
+        page.wait_for_timeout(150)
+        return page
+
+    yield show
+    for each in opened:
+        each.close()
 
 
 @pytest.fixture(scope="session")

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 import attnviz
 from attnviz.explanation import AttentionRecord, Explanation
 from attnviz.ui.analysis import Analyst
 from attnviz.ui.examples import examples
 
+READY = ".av-map .value[data-value]"
 ATTENTION, CAM = "#attention", "#cam"
 NON_LOCAL = "resnet18t-nl"
 torch.set_num_threads(1)  # as the served app has it: another number of threads rounds otherwise
@@ -46,9 +47,47 @@ def settled(page: Page) -> None:
     page.wait_for_function("attnviz.get('busy') === false")
 
 
-def value(page: Page, selector: str) -> float:
+def visit(page: Page, address: str) -> None:
+    """Open an address, and wait until its first view is drawn."""
+    page.goto(address)
+    page.wait_for_selector(READY)
+
+
+def open_tab(page: Page, title: str) -> None:
+    page.get_by_role("tab", name=title).click()
+
+
+def check_tab(page: Page, title: str) -> None:
+    """A tab is, or soon will be, the open one."""
+    expect(page.get_by_role("tab", name=title)).to_have_attribute("aria-selected", "true")
+
+
+def compared(page: Page, others: int = 0) -> None:
+    """Wait until every network of the family, and that many others, has its row in Compare."""
+    count = len(attnviz.catalogue("embedded")) + others
+    expect(page.locator(".av-compare .model")).to_have_count(count, timeout=60_000)
+    expect(page.locator(".av-compare .progress")).to_be_hidden(timeout=30_000)
+
+
+def press(page: Page, selector: str, *keys: str) -> None:
+    """Keys, one after another, on what is focused first."""
+    page.focus(selector)
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def number(place: Locator) -> float:
     """The number that a readout holds, as the page has it."""
-    return float(page.locator(selector).get_attribute("data-value") or "nan")
+    return float(place.get_attribute("data-value") or "nan")
+
+
+def value(page: Page, selector: str) -> float:
+    return number(page.locator(selector))
+
+
+def numbers(page: Page, selector: str) -> list[float]:
+    """The numbers of all readouts that are there now."""
+    return page.locator(selector).evaluate_all("all => all.map((each) => Number(each.dataset.value))")
 
 
 def choose_model(page: Page, model: str) -> None:

@@ -13,8 +13,8 @@ from playwright.sync_api import Page, sync_playwright
 
 import attnviz
 from attnviz.ui import texts
-from tests.browser.conftest import FLAGS, READY, REPOSITORY, chromium, free_port, wait_until_served
-from tests.browser.helpers import NON_LOCAL, choose_block, choose_model, point, settled
+from tests.browser.conftest import FLAGS, REPOSITORY, chromium, free_port, wait_until_served
+from tests.browser.helpers import NON_LOCAL, choose_block, choose_model, compared, open_tab, point, settled, visit
 
 WIDTHS = {390: 844, 1280: 800, 1920: 1080}
 SMALL = 960  # pixels across
@@ -39,17 +39,14 @@ def keep(page: Page, name: str) -> None:
     print(f"docs/images/{name}.jpg")
 
 
-def visit(page: Page, address: str, theme: str) -> None:
-    page.goto(f"{address}/?__theme={theme}")
-    page.wait_for_selector(READY)
+def themed(page: Page, address: str, theme: str) -> None:
+    visit(page, f"{address}/?__theme={theme}")
 
 
-def open_tab(page: Page, tab: str) -> None:
-    page.get_by_role("tab", name=texts.TABS[tab]).click()
+def show_tab(page: Page, tab: str) -> None:
+    open_tab(page, texts.TABS[tab])
     if tab == "compare":
-        count = len(attnviz.catalogue("embedded"))
-        page.wait_for_function(f"document.querySelectorAll('.av-compare .model').length === {count}")
-        page.wait_for_selector(".av-compare .progress[hidden]", state="attached")
+        compared(page)
     if tab == "models":
         page.wait_for_selector(".av-layers tr.whole")
     page.wait_for_timeout(500)
@@ -60,30 +57,30 @@ def everything(page: Page, address: str) -> None:
     for width, height in WIDTHS.items():
         page.set_viewport_size({"width": width, "height": height})
         for theme in ("light", "dark"):
-            visit(page, address, theme)
+            themed(page, address, theme)
             for tab in texts.TABS:
-                open_tab(page, tab)
+                show_tab(page, tab)
                 shoot(page, f"{tab}-{width}-{theme}")
     page.set_viewport_size({"width": 1280, "height": 800})
     for number, card in enumerate(attnviz.catalogue("embedded")):
-        visit(page, address, ("light", "dark")[number % 2])
+        themed(page, address, ("light", "dark")[number % 2])
         choose_model(page, card.id)
         shoot(page, f"inspect-{card.id}")
 
 
 def for_the_readme(page: Page, address: str) -> None:
     page.set_viewport_size({"width": 1280, "height": 860})
-    visit(page, address, "light")
+    themed(page, address, "light")
     keep(page, "inspect")
-    open_tab(page, "compare")
+    show_tab(page, "compare")
     keep(page, "compare")
-    visit(page, address, "dark")
+    themed(page, address, "dark")
     choose_model(page, NON_LOCAL)
     choose_block(page, "stage2.1.attention")
     point(page, 0.3, 0.3, click=True)
     page.evaluate("window.scrollTo(0, 0)")
     keep(page, "affinity")
-    visit(page, address, "light")
+    themed(page, address, "light")
     choose_model(page, "resnet18t-se")
     for _ in range(4):
         page.click(".av-stepper .next")

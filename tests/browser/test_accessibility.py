@@ -5,8 +5,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 import attnviz
-from tests.browser.conftest import READY
-from tests.browser.helpers import choose_model
+from tests.browser.helpers import READY, choose_model, compared, open_tab, visit
 
 GRAVE = ("serious", "critical")
 
@@ -24,8 +23,7 @@ def found(page: Page) -> list[str]:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_inspect(page: Page, served: str, theme: str) -> None:
-    page.goto(f"{served}/?__theme={theme}")
-    page.wait_for_selector(READY)
+    visit(page, f"{served}/?__theme={theme}")
     for card in attnviz.catalogue("embedded"):
         choose_model(page, card.id)
         page.wait_for_timeout(100)
@@ -34,10 +32,9 @@ def test_inspect(page: Page, served: str, theme: str) -> None:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_compare(page: Page, served: str, theme: str) -> None:
-    page.goto(f"{served}/?__theme={theme}")
-    page.wait_for_selector(READY)
-    page.get_by_role("tab", name="Compare").click()
-    expect(page.locator(".av-compare .model")).to_have_count(len(attnviz.catalogue("embedded")), timeout=30_000)
+    visit(page, f"{served}/?__theme={theme}")
+    open_tab(page, "Compare")
+    compared(page)
     page.wait_for_timeout(200)
     assert found(page) == []
 
@@ -77,8 +74,7 @@ def test_read(page: Page, served: str, theme: str) -> None:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_panels_with_their_sentences_open(page: Page, served: str, theme: str) -> None:
-    page.goto(f"{served}/?__theme={theme}")
-    page.wait_for_selector(READY)
+    visit(page, f"{served}/?__theme={theme}")
     page.evaluate("document.querySelectorAll('.av-about').forEach((about) => { about.open = true; })")
     assert found(page) == []
 

@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from attnviz import bench
 from attnviz.bench import Setting
+from tests.browser.helpers import open_tab
 from tests.unit.test_bench import CASES, C, H, W
 
 PAGE, CURVES = ".av-bench", ".av-growth"
@@ -23,7 +24,7 @@ BOTH = {name: tuple(cases) for name, cases in groupby(CASES, key=lambda case: ca
 
 
 def opened(page: Page) -> None:
-    page.get_by_role("tab", name="Bench").click()
+    open_tab(page, "Bench")
     expect(page.locator(f"{CURVES} td").first).to_be_visible()
 
 

@@ -8,19 +8,14 @@ from playwright.sync_api import Page, expect
 import attnviz
 from attnviz.explanation import Explanation
 from attnviz.ui.examples import examples
-from tests.browser.helpers import explained, first_example, same, settled, upload
+from tests.browser.helpers import check_tab, compared, explained, first_example, number, open_tab, same, settled, upload
 
 PAGE = ".av-compare"
 
 
 def opened(page: Page) -> None:
-    page.get_by_role("tab", name="Compare").click()
-    ready(page)
-
-
-def ready(page: Page) -> None:
-    expect(page.locator(f"{PAGE} .model")).to_have_count(len(attnviz.catalogue("embedded")), timeout=30_000)
-    expect(page.locator(f"{PAGE} .progress")).to_be_hidden(timeout=30_000)
+    open_tab(page, "Compare")
+    compared(page)
 
 
 def check(page: Page, explanations: dict[str, Explanation]) -> None:
@@ -28,7 +23,7 @@ def check(page: Page, explanations: dict[str, Explanation]) -> None:
     for model, explanation in explanations.items():
         row = page.locator(f'{PAGE} [data-id="{model}"].model')
         _, label, probability = explanation.top(1)[0]
-        assert float(row.locator("h3 b").get_attribute("data-value")) == same(probability)
+        assert number(row.locator("h3 b")) == same(probability)
         expect(row.locator("h3 b")).to_contain_text(label)
         assert float(row.locator(".cam .map").get_attribute("data-high")) == same(high)
 
@@ -40,7 +35,7 @@ def test_every_network(page: Page) -> None:
     for card in attnviz.catalogue("embedded"):
         row = page.locator(f'{PAGE} tr[data-id="{card.id}"]')
         for name, value in (("top1", card.top1), ("params", card.params), ("macs", card.macs)):
-            assert float(row.locator(f'[data-name="{name}"]').get_attribute("data-value")) == value
+            assert number(row.locator(f'[data-name="{name}"]')) == value
         expect(row.locator('[data-name="latency"]')).to_contain_text("ms")
 
 
@@ -50,12 +45,12 @@ def test_another_photo_class_and_stage(page: Page, photo: Path) -> None:
     opened(page)
     upload(page, photo)
     page.wait_for_timeout(200)
-    ready(page)
+    compared(page)
     models = [card.id for card in attnviz.catalogue("embedded")]
     check(page, {model: explained(model, photo) for model in models})
     page.select_option(f"{PAGE} .stage", "stage1")
     page.wait_for_timeout(200)
-    ready(page)
+    compared(page)
     for model in models:
         layers = [record.layer for record in explained(model, photo).attention if record.stage == "stage1"]
         caption = page.locator(f'{PAGE} [data-id="{model}"] .attention figcaption')
@@ -63,13 +58,13 @@ def test_another_photo_class_and_stage(page: Page, photo: Path) -> None:
 
 
 def test_a_stage_that_is_chosen_during_a_run_comes_after_it(page: Page) -> None:
-    page.get_by_role("tab", name="Compare").click()
+    open_tab(page, "Compare")
     expect(page.locator(f"{PAGE} .model").first).to_be_visible(timeout=30_000)
     page.select_option(f"{PAGE} .stage", "stage2")
     page.select_option(f"{PAGE} .stage", "stage1")
     caption = page.locator(f'{PAGE} [data-id="resnet18t-se"] .attention figcaption')
     expect(caption).to_contain_text("stage1", timeout=30_000)
-    ready(page)
+    compared(page)
     expect(caption).to_contain_text("stage1")
     expect(page.locator(f"{PAGE} .stage")).to_have_value("stage1")
 
@@ -79,7 +74,7 @@ def test_what_belongs_to_one_network_is_hidden(page: Page) -> None:
     opened(page)
     expect(page.locator(".av-models")).to_be_hidden()
     expect(page.locator(".av-photo")).to_be_visible()
-    page.get_by_role("tab", name="Inspect").click()
+    open_tab(page, "Inspect")
     expect(page.locator(".av-models")).to_be_visible()
 
 
@@ -88,14 +83,14 @@ def test_a_network_is_opened_in_inspect(page: Page) -> None:
     assert "tab=compare" in page.url
     page.get_by_role("button", name="CBAM").click()
     settled(page)
-    expect(page.get_by_role("tab", name="Inspect")).to_have_attribute("aria-selected", "true")
+    check_tab(page, "Inspect")
     expect(page.locator(".av-models select")).to_have_value("resnet18t-cbam")
     expect(page.locator("#attention figure")).to_have_attribute("data-layer", "stage3.1.attention")
     page.go_back()
-    expect(page.get_by_role("tab", name="Compare")).to_have_attribute("aria-selected", "true")
+    check_tab(page, "Compare")
     assert "tab=compare" in page.url
     page.go_forward()
-    expect(page.get_by_role("tab", name="Inspect")).to_have_attribute("aria-selected", "true")
+    check_tab(page, "Inspect")
     expect(page.locator(".av-models select")).to_have_value("resnet18t-cbam")
 
 
@@ -103,7 +98,7 @@ def test_what_is_taken_away_is_every_network(page: Page) -> None:
     opened(page)
     page.select_option(f"{PAGE} .stage", "stage2")
     page.wait_for_timeout(200)
-    ready(page)
+    compared(page)
     with page.expect_download() as download:
         page.select_option(".av-toolbar .export", "npz")
     assert download.value.suggested_filename == "attnviz-compare-stage2.npz"
@@ -117,13 +112,13 @@ def test_the_class_is_chosen_here_too(page: Page) -> None:
     opened(page)
     page.select_option(f"{PAGE} .target", "7")
     settled(page)
-    ready(page)
+    compared(page)
     models = [card.id for card in attnviz.catalogue("embedded")]
     check(page, {model: explained(model, first_example(), 7) for model in models})
     expect(page.locator(f"{PAGE} .cam figcaption").first).to_contain_text("gas pump")
     page.select_option(f"{PAGE} .target", "")
     settled(page)
-    ready(page)
+    compared(page)
     check(page, {model: explained(model, first_example()) for model in models})
 
 

@@ -7,9 +7,9 @@ from playwright.sync_api import Page, expect
 import attnviz
 from attnviz.attribution import METHODS
 from attnviz.ui.texts import EVIDENCE
-from tests.browser.conftest import READY
 from tests.browser.helpers import (
     CAM,
+    READY,
     cell,
     check_cam,
     check_predictions,

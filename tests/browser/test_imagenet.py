@@ -18,14 +18,18 @@ from attnviz.explanation import Explanation
 from attnviz.stock import entries
 from attnviz.ui.names import class_names
 from attnviz.zoo.libraries import load_entry
-from tests.browser.conftest import READY, serving_app
+from tests.browser.conftest import serving_app
 from tests.browser.helpers import (
     ATTENTION,
     CAM,
+    READY,
     cell,
     check_cam,
     choose_block,
+    compared,
     first_example,
+    number,
+    open_tab,
     point,
     record,
     same,
@@ -47,9 +51,9 @@ PIECE = 1_000_000
 def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Files of lively weights, by the network's id."""
     folder, files = tmp_path_factory.mktemp("weights"), {}
-    for number, model_id in enumerate((SE, BAT, SK, TYPED)):
-        files[model_id] = folder / f"{number}.safetensors"
-        model = lively(timm.create_model(model_id.removeprefix("timm:")), number)
+    for seed, model_id in enumerate((SE, BAT, SK, TYPED)):
+        files[model_id] = folder / f"{seed}.safetensors"
+        model = lively(timm.create_model(model_id.removeprefix("timm:")), seed)
         with torch.no_grad():  # probabilities that can be told apart
             noise = torch.randn(1, 3, 256, 256, generator=torch.Generator().manual_seed(0))
             for weight in model.get_classifier().parameters():
@@ -117,7 +121,7 @@ def check(page: Page, explanation: Explanation) -> None:
     for index, _, probability in explanation.top(5):
         button = page.locator(f'.av-prediction .top [data-index="{index}"]')
         expect(button).to_contain_text(names[index])
-        assert float(button.get_attribute("data-value") or "nan") == same(probability)
+        assert number(button) == same(probability)
     check_cam(page, explanation)
 
 
@@ -209,7 +213,7 @@ def test_an_affinity_on_a_grid_of_its_own(page: Page, weights: dict[str, Path]) 
     row = values.row((1, 4))
     expect(page.locator(".av-affinity .query")).to_have_text("Query: row 1, column 4 of 8×8")
     strongest = page.locator(".av-affinity li").first
-    assert float(strongest.get_attribute("data-value") or "nan") == same(row.max().item())
+    assert number(strongest) == same(row.max().item())
     assert int(strongest.get_attribute("data-key") or -1) == int(row.argmax())
     assert value(page, f"{ATTENTION} .value") == same(row[cell(page)].item())
     rows, columns = record(explanation, layer, part).after.shape
@@ -328,13 +332,11 @@ def test_random_weights_are_a_choice_and_a_banner_says_so(page: Page, hub: Site)
 
 def test_the_open_network_is_compared_too(page: Page, weights: dict[str, Path]) -> None:
     fetched(page, SE)
-    page.get_by_role("tab", name="Compare").click()
-    count = len(attnviz.catalogue("embedded"))
-    expect(page.locator(".av-compare .model")).to_have_count(count + 1, timeout=60_000)
-    expect(page.locator(".av-compare .progress")).to_be_hidden(timeout=30_000)
+    open_tab(page, "Compare")
+    compared(page, others=1)
     explanation = expected(SE, weights[SE])
     row = page.locator(f'.av-compare [data-id="{SE}"].model')
-    assert float(row.locator("h3 b").get_attribute("data-value") or "nan") == same(explanation.top(1)[0][2])
+    assert number(row.locator("h3 b")) == same(explanation.top(1)[0][2])
     groups = page.locator(".av-compare tr.group").all_inner_texts()
     assert len(groups) == 2
     assert SE in groups[1]

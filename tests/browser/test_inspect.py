@@ -19,6 +19,7 @@ from tests.browser.helpers import (
     first_example,
     first_model,
     point,
+    press,
     same,
     settled,
     upload,
@@ -162,8 +163,7 @@ def test_junk_from_a_browser_is_refused_in_one_line(page: Page, patch: dict[str,
 def test_the_rail_by_keyboard(page: Page) -> None:
     choose_model(page, "resnet18t-se")
     choose_block(page, "stage1.0.attention")
-    page.focus('.av-rail [data-layer="stage1.0.attention"]')
-    page.keyboard.press("ArrowRight")
+    press(page, '.av-rail [data-layer="stage1.0.attention"]', "ArrowRight")
     settled(page)
     chosen = page.locator('.av-rail [aria-selected="true"]')
     expect(chosen).to_have_attribute("data-layer", "stage1.1.attention")

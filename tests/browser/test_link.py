@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from attnviz import attribute, catalogue
-from tests.browser.conftest import READY
+from attnviz import attribute
 from tests.browser.helpers import (
     ATTENTION,
     CAM,
@@ -16,13 +15,16 @@ from tests.browser.helpers import (
     check_predictions,
     choose_block,
     choose_model,
+    compared,
     explained,
     first_example,
     first_model,
+    open_tab,
     point,
     same,
     settled,
     upload,
+    visit,
 )
 
 FACTS = """() => ({
@@ -41,8 +43,7 @@ FACTS = """() => ({
 
 
 def opened(page: Page, address: str) -> None:
-    page.goto(address)
-    page.wait_for_selector(READY)
+    visit(page, address)
     page.wait_for_function("attnviz.get('busy') !== undefined")
     settled(page)
 
@@ -96,8 +97,7 @@ def test_junk_falls_back_with_a_notice(page: Page, served: str) -> None:
 
 
 def test_settings_alone_need_no_server(page: Page, served: str) -> None:
-    page.goto(f"{served}/?colors=cividis&grid=native&overlay=7&scale=nothing")
-    page.wait_for_selector(READY)
+    visit(page, f"{served}/?colors=cividis&grid=native&overlay=7&scale=nothing")
     expect(page.locator(".av-notice")).to_contain_text("scale")
     expect(page.locator('.av-viewbar [data-value="cividis"]')).to_have_attribute("aria-checked", "true")
     view = page.evaluate("attnviz.get('view')")
@@ -115,8 +115,7 @@ def test_an_upload_is_not_in_the_link(page: Page, photo: Path) -> None:
 
 def test_a_lecture_is_larger_and_keeps_hidden_what_is_hidden(page: Page, served: str) -> None:
     width = page.locator("#cam h2").bounding_box()["height"]
-    page.goto(f"{served}/?lecture=1&hide=photo,steps")
-    page.wait_for_selector(READY)
+    visit(page, f"{served}/?lecture=1&hide=photo,steps")
     expect(page.locator(".av-toolbar .lecture")).to_have_attribute("aria-pressed", "true")
     assert page.locator("#cam h2").bounding_box()["height"] > 1.2 * width
     for hidden in (".av-photo", ".av-stepper"):
@@ -133,14 +132,8 @@ def test_a_lecture_is_larger_and_keeps_hidden_what_is_hidden(page: Page, served:
     assert page.evaluate("document.documentElement.scrollWidth") <= 1280
 
 
-def compared(page: Page) -> None:
-    models = page.locator(".av-compare .model")
-    expect(models).to_have_count(len(catalogue("embedded")), timeout=30_000)
-    expect(page.locator(".av-compare .progress")).to_be_hidden(timeout=30_000)
-
-
 def test_a_link_opens_the_tab_and_the_stage(page: Page, served: str) -> None:
-    page.get_by_role("tab", name="Compare").click()
+    open_tab(page, "Compare")
     page.select_option(".av-compare .stage", "stage1")
     compared(page)
     assert "tab=compare&stage=stage1" in page.url
@@ -160,8 +153,7 @@ def test_a_link_opens_the_tab_and_the_stage(page: Page, served: str) -> None:
 )
 def test_every_tab_can_be_opened(page: Page, served: str, width: int, query: str) -> None:
     page.set_viewport_size({"width": width, "height": 800})
-    page.goto(f"{served}/{query}")
-    page.wait_for_selector(READY)
+    visit(page, f"{served}/{query}")
     for name, title in (
         ("read", "Read"),
         ("bench", "Bench"),

@@ -4,7 +4,7 @@ from playwright.sync_api import Page, expect
 
 import attnviz
 from attnviz import Edit
-from tests.browser.helpers import choose_block, choose_model, first_example, same, settled
+from tests.browser.helpers import choose_block, choose_model, first_example, press, same, settled
 
 CARD = ".av-matter"
 MODEL, LAYER = "resnet18t-cbam", "stage3.1.attention"
@@ -48,8 +48,7 @@ def test_each_edit_of_a_block_and_of_all(page: Page) -> None:
 def test_by_keyboard_and_for_another_class(page: Page) -> None:
     choose_model(page, MODEL)
     choose_block(page, LAYER)
-    page.focus(f'{CARD} [data-value="off"]')
-    page.keyboard.press("ArrowRight")
+    press(page, f'{CARD} [data-value="off"]', "ArrowRight")
     settled(page)
     expect(page.locator(f'{CARD} [data-value="frozen"]')).to_be_focused()
     check(page, LAYER, "frozen")

@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 import attnviz
 from attnviz import cost
 from attnviz.ui.costviews import QUANTITIES
+from tests.browser.helpers import open_tab
 
 PAGE, ROWS = ".av-networks", ".av-layers"
 SIZE = attnviz.catalogue("embedded")[0].input_size
@@ -16,7 +17,7 @@ PAIRS = (("resnet18t-nl", "resnet18t-sk"), ("resnet18t-bam", "resnet18t-ca"), ("
 
 
 def opened(page: Page) -> None:
-    page.get_by_role("tab", name="Models").click()
+    open_tab(page, "Models")
     ready(page)
 
 

@@ -4,13 +4,13 @@ from playwright.sync_api import Page, expect
 
 from attnviz.ui import prose
 from attnviz.ui.pages import read
-from tests.browser.helpers import choose_block, choose_model
+from tests.browser.helpers import choose_block, choose_model, open_tab
 
 TEXTS = [*read.guide(), *read.papers()]
 
 
 def test_every_text_is_there(page: Page) -> None:
-    page.get_by_role("tab", name="Read").click()
+    open_tab(page, "Read")
     for name, title, _ in TEXTS:
         text = page.locator(f"#read-{name}")
         expect(text.get_by_role("heading", level=2)).to_have_text(title)
@@ -37,7 +37,7 @@ def test_a_panel_says_what_it_shows_and_opens_its_text(page: Page) -> None:
 
 def test_a_block_s_panels_open_its_mechanism(page: Page) -> None:
     for model, label in (("resnet18t-se", "SE"), ("resnet18t-nl", "Non-Local")):
-        page.get_by_role("tab", name="Inspect").click()
+        open_tab(page, "Inspect")
         choose_model(page, model)
         choose_block(page, page.locator(".av-rail [data-layer]").last.get_attribute("data-layer"))
         about = page.locator("#attention .av-about")

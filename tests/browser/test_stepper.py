@@ -8,7 +8,17 @@ from playwright.sync_api import Page, expect
 
 import attnviz
 from attnviz.equations import equations
-from tests.browser.helpers import choose_block, choose_model, explained, first_example, point, same, settled, value
+from tests.browser.helpers import (
+    choose_block,
+    choose_model,
+    explained,
+    first_example,
+    point,
+    press,
+    same,
+    settled,
+    value,
+)
 
 CARD = ".av-stepper"
 BLOCKS = [
@@ -109,10 +119,7 @@ def test_a_bar_chooses_its_channel(page: Page) -> None:
     choose_model(page, "resnet18t-se")
     choose_block(page, "stage1.0.attention")
     page.click('.av-channels [data-value="order"]')
-    page.focus(".av-channels canvas")
-    page.keyboard.press("Home")
-    page.keyboard.press("ArrowRight")
-    page.keyboard.press("Enter")
+    press(page, ".av-channels canvas", "Home", "ArrowRight", "Enter")
     settled(page)
     assert chosen(page) == 1
     page.click(f'{CARD} [data-step="gate"]')

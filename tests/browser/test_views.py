@@ -2,25 +2,24 @@
 
 import numpy as np
 import pytest
-import torch
 from playwright.sync_api import Page, expect
 
 import attnviz
-from attnviz.measures import query_dependence
-from attnviz.ui.examples import examples
 from attnviz.ui.zoomviews import enlarged
-from tests.browser.conftest import READY
 from tests.browser.helpers import (
     ATTENTION,
     CAM,
     NON_LOCAL,
+    READY,
     cell,
     check_cam,
     choose_block,
     choose_model,
     explained,
     first_example,
+    numbers,
     point,
+    press,
     record,
     same,
     settled,
@@ -66,20 +65,16 @@ def test_the_channels_of_a_gate(page: Page, layer: str, count: int) -> None:
     assert int(readout.get_attribute("data-channel")) == gates.argmax().item()
     assert value(page, ".av-channels .value") == same(gates.max().item())
     page.click('.av-channels [data-value="order"]')
-    page.focus(".av-channels canvas")
-    page.keyboard.press("Home")
-    page.keyboard.press("ArrowRight")
+    press(page, ".av-channels canvas", "Home", "ArrowRight")
     assert readout.get_attribute("data-channel") == "1"
     assert value(page, ".av-channels .value") == same(gates[1].item())
     page.click('.av-channels [data-value="sorted"]')
-    page.focus(".av-channels canvas")
-    page.keyboard.press("End")
+    press(page, ".av-channels canvas", "End")
     assert value(page, ".av-channels .value") == same(gates.min().item())
     half = int(((gates >= 0.4) & (gates <= 0.6)).sum())
     expect(page.locator(".av-channels .words")).to_contain_text(f"{half} of {len(gates)} gates")
     page.click('.av-channels [data-value="histogram"]')
-    page.focus(".av-channels canvas")
-    page.keyboard.press("Home")
+    press(page, ".av-channels canvas", "Home")
     counts = []
     for _ in range(40):
         counts.append(int(value(page, ".av-channels .value")))
@@ -95,10 +90,7 @@ def test_one_channel_of_a_volume(page: Page) -> None:
     choose_block(page, "stage3.attention", "combined")
     gates = record(explanation, "stage3.attention", "combined").values
     np.testing.assert_allclose(value(page, f"{ATTENTION} .value"), gates.mean(0)[cell(page)].item(), rtol=1e-5)
-    page.focus(".av-channels canvas")
-    page.keyboard.press("Home")
-    page.keyboard.press("ArrowRight")
-    page.keyboard.press("Enter")
+    press(page, ".av-channels canvas", "Home", "ArrowRight", "Enter")
     channel = int(page.locator(".av-channels .value").get_attribute("data-channel"))
     assert value(page, f"{ATTENTION} .value") == same(gates[channel][cell(page)].item())
     page.click(".av-channels .mean")
@@ -112,8 +104,7 @@ def test_strips_and_their_product(page: Page) -> None:
     h, w = record(explanation, "stage3.1.attention").values
     product = np.einsum("ch,cw->hw", h.numpy().astype(float), w.numpy().astype(float)) / len(h)
     np.testing.assert_allclose(value(page, f"{ATTENTION} .value"), product[cell(page)], rtol=1e-5)
-    page.focus(".av-channels canvas")
-    page.keyboard.press("Enter")
+    press(page, ".av-channels canvas", "Enter")
     channel = int(page.locator(".av-channels .value").get_attribute("data-channel"))
     row, column = cell(page)
     expected = h[channel, row].item() * w[channel, column].item()
@@ -136,140 +127,15 @@ def test_the_shares_of_branches(page: Page) -> None:
     explanation = explained("resnet18t-sk", first_example())
     choose_block(page, "stage2.0.attention")
     shares = record(explanation, "stage2.0.attention").values
-    shown = page.locator(".av-branches .shares b").evaluate_all("all => all.map(b => Number(b.dataset.value))")
-    assert shown == same(shares[:, 0].tolist())
-    means = page.locator(".av-branches .mean").evaluate_all("all => all.map(row => Number(row.dataset.value))")
-    np.testing.assert_allclose(means, shares.mean(1), rtol=1e-5)
-    page.focus(".av-branches canvas")
-    for key in ("ArrowRight", "ArrowRight", "Enter"):
-        page.keyboard.press(key)
+    assert numbers(page, ".av-branches .shares b") == same(shares[:, 0].tolist())
+    np.testing.assert_allclose(numbers(page, ".av-branches .mean"), shares.mean(1), rtol=1e-5)
+    press(page, ".av-branches canvas", "ArrowRight", "ArrowRight", "Enter")
     settled(page)
     expect(page.locator(".av-stepper input")).to_have_value("2")
     _, after = explanation.features("stage2.0.attention")
     figure = page.locator('.av-sides [data-name="after"]')
     expect(figure).to_contain_text("channel 2")
     assert float(figure.get_attribute("data-high")) >= after[2].max().item()
-
-
-def check_row(page: Page, row: torch.Tensor) -> None:
-    """What page and panel say of a query's row equals the row."""
-    flat = row.flatten()
-    assert value(page, f"{ATTENTION} .high") == same(flat.max().item())
-    assert value(page, f"{ATTENTION} .value") == same(row[cell(page)].item())
-    strongest = page.locator(".av-affinity li").evaluate_all("all => all.map(li => Number(li.dataset.value))")
-    assert strongest == same(flat.topk(5).values.tolist())
-    entropy = -(flat * flat.clamp(min=1e-38).log()).sum() / np.log(len(flat))
-    assert value(page, ".av-affinity .entropy") == pytest.approx(float(entropy), rel=1e-4)
-    links = page.locator(f"{ATTENTION} figure").get_attribute("data-links").split()
-    assert [int(key) for key in links] == flat.topk(5).indices.tolist()
-
-
-def test_the_query_follows_the_pointer_until_it_is_pinned(page: Page) -> None:
-    choose_model(page, NON_LOCAL)
-    explanation = explained(NON_LOCAL, first_example())
-    layer = explanation.attention[0].layer
-    choose_block(page, layer)
-    affinity = record(explanation, layer).values
-    rows, columns = affinity.query_grid
-    panel, figure = page.locator(".av-affinity"), page.locator(f"{ATTENTION} figure")
-    settled_query = panel.get_attribute("data-query")
-
-    for u, v in ((0.2, 0.7), (0.85, 0.15)):
-        point(page, u, v)
-        query = (int(v * rows), int(u * columns))
-        expect(panel).to_have_attribute("data-query", f"{query[0]},{query[1]}")
-        check_row(page, affinity.row(query))
-    point(page, 0.5, 0.5, CAM)  # the pointer has left: what all panels show is drawn again
-    expect(panel).to_have_attribute("data-query", settled_query)
-
-    page.focus(f"{ATTENTION} .picture")
-    page.keyboard.press("ArrowRight")
-    page.keyboard.press("ArrowDown")
-    query = cell(page)
-    expect(panel).to_have_attribute("data-query", f"{query[0]},{query[1]}")
-    check_row(page, affinity.row(query))
-
-    point(page, 0.3, 0.6, click=True)
-    query = (int(0.6 * rows), int(0.3 * columns))
-    expect(figure).to_have_attribute("data-pinned", "true")
-    expect(page.locator(f"{ATTENTION} .note")).to_contain_text("pinned")
-    point(page, 0.8, 0.2)
-    expect(panel).to_have_attribute("data-query", f"{query[0]},{query[1]}")
-    check_row(page, affinity.row(query))
-    assert page.locator(f"{ATTENTION} .value").get_attribute("data-exact") == "true"
-
-    page.keyboard.press("Escape")
-    expect(figure).to_have_attribute("data-pinned", "false")
-    point(page, 0.82, 0.24)
-    query = (int(0.24 * rows), int(0.82 * columns))
-    expect(panel).to_have_attribute("data-query", f"{query[0]},{query[1]}")
-
-
-def test_a_query_by_mouse_and_keyboard(page: Page) -> None:
-    choose_model(page, NON_LOCAL)
-    explanation = explained(NON_LOCAL, first_example())
-    layer = explanation.attention[0].layer
-    choose_block(page, layer)
-    affinity = record(explanation, layer).values
-    rows, columns = affinity.query_grid
-    point(page, 0.3, 0.62, click=True)
-    query = (int(0.62 * rows), int(0.3 * columns))
-    expect(page.locator(".av-affinity")).to_have_attribute("data-query", f"{query[0]},{query[1]}")
-    point(page, 0.8, 0.25)
-    row = affinity.row(query)
-    assert page.locator(f"{ATTENTION} .value").get_attribute("data-exact") == "true"
-    assert value(page, f"{ATTENTION} .value") == same(row[cell(page)].item())
-    assert value(page, f"{ATTENTION} .high") == same(row.max().item())
-    strongest = page.locator(".av-affinity li").evaluate_all("all => all.map(li => Number(li.dataset.value))")
-    assert strongest == same(row.flatten().topk(5).values.tolist())
-
-    page.focus(f"{ATTENTION} .picture")
-    page.keyboard.press("ArrowRight")
-    page.keyboard.press("ArrowDown")
-    query = cell(page)
-    page.keyboard.press("Enter")
-    settled(page)
-    expect(page.locator(".av-affinity")).to_have_attribute("data-query", f"{query[0]},{query[1]}")
-    assert value(page, f"{ATTENTION} .value") == same(affinity.row(query)[query].item())
-
-
-def test_the_links_and_the_dependence_on_the_query(page: Page) -> None:
-    choose_model(page, NON_LOCAL)
-    explanation = explained(NON_LOCAL, first_example())
-    layer = explanation.attention[-1].layer
-    choose_block(page, layer)
-    found = query_dependence(explanation, layer)
-    for name in ("input", "attention", "output"):
-        assert value(page, f'.av-dependence [data-name="{name}"]') == same(getattr(found, name))
-    point(page, 0.3, 0.62, click=True)
-    affinity = record(explanation, layer).values
-    rows, columns = affinity.query_grid
-    check_row(page, affinity.row((int(0.62 * rows), int(0.3 * columns))))
-
-
-def test_the_row_computed_in_the_browser(page: Page) -> None:
-    """Before the server's row is there, the page shows its own, from the factors."""
-    choose_model(page, NON_LOCAL)
-    layer = explained(NON_LOCAL, first_example()).attention[0].layer
-    choose_block(page, layer)
-    affinity = record(explained(NON_LOCAL, first_example()), layer).values
-    pack = "window.attnviz"
-    shown = page.evaluate(
-        f"""([theta, phi, queries, keys, pairwise, scale]) => Array.from({pack}.row({{
-            theta: {{data: Float32Array.from(theta.flat()), shape: [theta.length, theta[0].length]}},
-            phi: {{data: Float32Array.from(phi.flat()), shape: [phi.length, phi[0].length]}},
-            queries, keys, pairwise, scale}}, [3, 4]).data)""",
-        [
-            affinity.theta.tolist(),
-            affinity.phi.tolist(),
-            affinity.query_grid,
-            affinity.key_grid,
-            affinity.pairwise,
-            affinity.scale,
-        ],
-    )
-    row = affinity.row((3, 4)).flatten().numpy()
-    np.testing.assert_allclose(shown, row, rtol=2e-4, atol=1e-6)
 
 
 def test_a_shared_place_is_read_in_both_maps(page: Page) -> None:
@@ -345,65 +211,3 @@ def test_gc_beside_the_rows_of_non_local(page: Page) -> None:
     assert figure_ends(page, "non_local") == same([mean.min().item(), mean.max().item()], mean.max())
     context = record(explained("resnet18t-gc", first_example()), "stage3.1.attention", "context").values
     assert figure_ends(page, "context") == same([context.min().item(), context.max().item()], context.max())
-
-
-def test_a_pin_is_of_one_picture(page: Page) -> None:
-    """Another photo, or another network and back: nothing of the old row is left, and nothing is pinned."""
-    choose_model(page, NON_LOCAL)
-    point(page, 0.3, 0.6, click=True)
-    figure, panel = page.locator(f"{ATTENTION} figure"), page.locator(".av-affinity")
-    expect(figure).to_have_attribute("data-pinned", "true")
-    other = examples()[2]
-    page.click(f'.av-photo [data-source="example:{other.id}"]')
-    settled(page)
-    page.mouse.move(0, 0)
-    expect(figure).to_have_attribute("data-pinned", "false")
-    layer = str(figure.get_attribute("data-layer"))
-    query = tuple(page.evaluate("attnviz.get('state').query"))
-    expect(panel).to_have_attribute("data-query", f"{query[0]},{query[1]}")
-    check_row(page, record(explained(NON_LOCAL, other.path), layer).values.row(query))
-    assert page.locator(f"{ATTENTION} .value").get_attribute("data-exact") == "true"
-
-
-def test_a_place_that_is_chosen_elsewhere_moves_the_pin(page: Page) -> None:
-    choose_model(page, NON_LOCAL)
-    point(page, 0.3, 0.6, click=True)
-    layer = str(page.locator(f"{ATTENTION} figure").get_attribute("data-layer"))
-    page.click(".av-stepper section canvas, .av-stepper > canvas", position={"x": 12, "y": 30})
-    settled(page)
-    query = tuple(page.evaluate("attnviz.get('state').query"))
-    expect(page.locator(".av-affinity")).to_have_attribute("data-query", f"{query[0]},{query[1]}")
-    page.mouse.move(0, 0)
-    check_row(page, record(explained(NON_LOCAL, first_example()), layer).values.row(query))
-
-
-def test_a_click_on_a_map_that_is_leaving_pins_nothing(page: Page) -> None:
-    choose_model(page, NON_LOCAL)
-    page.locator(f"{ATTENTION} .picture").scroll_into_view_if_needed()
-    box = page.locator(f"{ATTENTION} .picture").bounding_box()
-    other = examples()[2]
-    page.evaluate(f"""document.querySelector('.av-photo [data-source="example:{other.id}"]').click()""")
-    page.mouse.click(box["x"] + 0.3 * box["width"], box["y"] + 0.6 * box["height"])
-    settled(page)
-    page.mouse.move(0, 0)
-    figure = page.locator(f"{ATTENTION} figure")
-    query = tuple(page.evaluate("attnviz.get('state').query"))
-    expect(page.locator(".av-affinity")).to_have_attribute("data-query", f"{query[0]},{query[1]}")
-    layer = str(figure.get_attribute("data-layer"))
-    check_row(page, record(explained(NON_LOCAL, other.path), layer).values.row(query))
-
-
-def test_the_keyboard_starts_at_the_ring(page: Page, served: str) -> None:
-    page.goto(f"{served}/?model={NON_LOCAL}&block=stage3.1.attention&at=0,0")
-    page.wait_for_selector(READY)
-    settled(page)
-    page.focus(f"{ATTENTION} .picture")
-    page.keyboard.press("ArrowRight")
-    expect(page.locator(".av-affinity")).to_have_attribute("data-query", "0,1")
-
-
-def test_an_affinity_has_no_shared_scale(page: Page) -> None:
-    choose_model(page, NON_LOCAL)
-    expect(page.locator('.av-viewbar [data-value="shared"]')).to_be_hidden()
-    choose_model(page, "resnet18t-gc")
-    expect(page.locator('.av-viewbar [data-value="shared"]')).to_be_visible()

@@ -15,22 +15,25 @@ from safetensors.torch import save_file
 import attnviz
 from attnviz import zoo
 from attnviz.zoo import own
-from tests.browser.conftest import READY, serving_app
+from tests.browser.conftest import serving_app
 from tests.browser.helpers import (
     ATTENTION,
     CAM,
     cell,
     check_cam,
     check_predictions,
+    check_tab,
     choose_block,
     choose_model,
     first_example,
     first_model,
+    open_tab,
     point,
     record,
     same,
     settled,
     value,
+    visit,
 )
 from tests.browser.test_accessibility import found
 from tests.unit.readers.modules import lively
@@ -114,7 +117,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def tab(page: Page) -> Page:
-    page.get_by_role("tab", name="Your model").click()
+    open_tab(page, "Your model")
     expect(page.locator(f"{PAGE} .weights h2")).to_be_visible()
     return page
 
@@ -146,7 +149,7 @@ def test_weights_of_ones_own(tab: Page, weights: Path, uploads: Path, served: st
     expect(page.locator(f"{PAGE} tbody tr").first).to_contain_text("SE")
     assert not list(uploads.rglob("mine.safetensors"))  # deleted once it is read
     page.click(f"{PAGE} .open")
-    expect(page.get_by_role("tab", name="Inspect")).to_have_attribute("aria-selected", "true")
+    check_tab(page, "Inspect")
     page.wait_for_function("attnviz.get('state')?.model.startsWith('own:')", timeout=30_000)
     settled(page)
     explanation = attnviz.explain(own.from_file(ARCHITECTURE, weights), first_example())
@@ -163,8 +166,7 @@ def test_weights_of_ones_own(tab: Page, weights: Path, uploads: Path, served: st
     token = page.evaluate("attnviz.get('state').model")
     assert token.removeprefix(zoo.OWN) not in page.url
     assert "model=own" in page.url
-    page.goto(page.url)
-    page.wait_for_selector(READY)
+    visit(page, page.url)
     expect(page.locator(".av-notice")).to_contain_text("was a person's own", timeout=20_000)
     assert page.locator(".av-models select").input_value() == first_model()
 
