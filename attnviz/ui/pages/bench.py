@@ -8,9 +8,9 @@ import gradio as gr
 from attnviz.bench import Setting, growth, measure
 from attnviz.errors import AttnvizError
 from attnviz.ui import benchviews, costviews, texts
-from attnviz.ui.analysis import AT_ONCE
 from attnviz.ui.components.bench import bench
 from attnviz.ui.components.growth import growth as curves
+from attnviz.ui.pages.events import listen
 from attnviz.ui.payloads import Payload
 
 
@@ -29,16 +29,7 @@ class Bench:
             limits=benchviews.LIMITS,
         )
         lines = curves(grown, quantities=list(costviews.QUANTITIES))
-        part.select(
-            self._answer,
-            inputs=None,
-            outputs=[part, lines],
-            concurrency_id="model",
-            concurrency_limit=AT_ONCE,
-            trigger_mode="multiple",  # the page itself sends one at a time (bench.js)
-            show_progress="hidden",
-            api_visibility="private",
-        )
+        listen(part, self._answer, [part, lines])
 
     def _answer(self, event: gr.EventData) -> list[Any]:
         """Both settings, and how they grow; or one line, and what is shown stays."""

@@ -9,8 +9,9 @@ import gradio as gr
 
 from attnviz.errors import AttnvizError, OptionError
 from attnviz.ui import compareviews, texts
-from attnviz.ui.analysis import AT_ONCE, Analyst
+from attnviz.ui.analysis import Analyst
 from attnviz.ui.components.compare import compare
+from attnviz.ui.pages.events import listen
 from attnviz.ui.state import State
 
 
@@ -26,16 +27,7 @@ class Compare:
             table=compareviews.table([*analyst.family.values()]),
             center=compareviews.center([*analyst.family.values()]),
         )
-        self._part.select(
-            self._answers,
-            inputs=None,
-            outputs=[self._part],
-            concurrency_id="model",
-            concurrency_limit=AT_ONCE,
-            trigger_mode="multiple",  # the page itself sends one at a time (compare.js)
-            show_progress="hidden",
-            api_visibility="private",
-        )
+        listen(self._part, self._answers, [self._part])
 
     def _answers(self, event: gr.EventData) -> Iterator[dict[str, Any]]:
         """All rows that are ready, one more each time, with what the browser asked for."""

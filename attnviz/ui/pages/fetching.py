@@ -15,6 +15,7 @@ from attnviz.ui import modelviews, texts
 from attnviz.ui.analysis import LONGEST, Analyst
 from attnviz.ui.components.fetching import fetching
 from attnviz.ui.components.reach import reach
+from attnviz.ui.pages.events import listen
 from attnviz.ui.state import serial
 
 EVERY = 0.25  # seconds between two words of progress
@@ -38,16 +39,7 @@ class Fetching:
             self.cancel(key)
 
         part = fetching(server_functions=[cancel])
-        part.select(
-            self._fetch,
-            inputs=None,
-            outputs=[part],
-            concurrency_id="fetch",
-            concurrency_limit=AT_ONCE,
-            trigger_mode="multiple",
-            show_progress="hidden",
-            api_visibility="private",
-        )
+        listen(part, self._fetch, [part], queue="fetch", at_once=AT_ONCE)
 
     def _fetch(self, event: gr.EventData) -> Iterator[dict[str, Any]]:
         """How far the weights of the asked model are; at last whether they are there, or the line why not."""

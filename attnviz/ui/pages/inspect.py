@@ -26,7 +26,7 @@ from attnviz.ui import (
     texts,
     zoomviews,
 )
-from attnviz.ui.analysis import AT_ONCE, Analyst, View, shown
+from attnviz.ui.analysis import Analyst, View, shown
 from attnviz.ui.components.affinity import affinity
 from attnviz.ui.components.banner import banner
 from attnviz.ui.components.branches import branches
@@ -48,6 +48,7 @@ from attnviz.ui.components.toolbar import toolbar
 from attnviz.ui.components.viewbar import viewbar
 from attnviz.ui.components.zoom import zoom
 from attnviz.ui.pages.compare import compared
+from attnviz.ui.pages.events import listen
 from attnviz.ui.pages.fetching import Fetching, sentence
 from attnviz.ui.state import State, changes, linked, serial
 
@@ -186,16 +187,7 @@ class Inspect:
             for made in self._answers(event._data):
                 yield [made.get(part, gr.skip()) for part in self._parts]
 
-        self._parts[name].select(
-            answer,
-            inputs=None,
-            outputs=answers,
-            concurrency_id="model",
-            concurrency_limit=AT_ONCE,
-            trigger_mode="multiple",  # the page itself sends one at a time (values.js)
-            show_progress="hidden",
-            api_visibility="private",
-        )
+        listen(self._parts[name], answer, answers)
 
     def _export(self, view: View, asked: Any, found: Attribution | None) -> dict[str, Any]:
         """What is shown, as a file: the block and the evidence, or on Compare's tab every network."""

@@ -11,9 +11,10 @@ from attnviz import ModelCard, load
 from attnviz.cost import Cost, latency, measure
 from attnviz.errors import AttnvizError, OptionError
 from attnviz.ui import costviews, texts
-from attnviz.ui.analysis import AT_ONCE, KEPT, SECONDS, Analyst
+from attnviz.ui.analysis import KEPT, SECONDS, Analyst
 from attnviz.ui.components.layers import layers
 from attnviz.ui.components.networks import networks
+from attnviz.ui.pages.events import listen
 from attnviz.ui.payloads import Payload
 from attnviz.ui.shelf import Shelf
 
@@ -52,16 +53,7 @@ class Models:
                 )
             with gr.Column():
                 rows = layers(None, quantities=list(costviews.QUANTITIES))
-        chooser.select(
-            self._answers,
-            inputs=None,
-            outputs=[chooser, rows],
-            concurrency_id="model",
-            concurrency_limit=AT_ONCE,
-            trigger_mode="multiple",  # the page itself sends one at a time (networks.js)
-            show_progress="hidden",
-            api_visibility="private",
-        )
+        listen(chooser, self._answers, [chooser, rows])
 
     def _answers(self, event: gr.EventData) -> Iterator[list[Any]]:
         """How far the work is, and at last the totals and the layers, or the times; or one line."""

@@ -12,6 +12,7 @@ from attnviz.ui import texts
 from attnviz.ui.analysis import LONGEST, Analyst, in_uploads
 from attnviz.ui.components.yours import yours
 from attnviz.ui.modelviews import model_name
+from attnviz.ui.pages.events import listen
 from attnviz.ui.pages.fetching import sentence
 from attnviz.ui.state import serial
 from attnviz.zoo import own
@@ -27,16 +28,7 @@ class Yours:
     def __init__(self, analyst: Analyst, *, trusted: bool = False) -> None:
         self._analyst, self._trusted = analyst, trusted
         part = yours(None, code=trusted, most=MOST, convert=CONVERT, built=", ".join(BUILT))
-        part.select(
-            self._brought,
-            inputs=None,
-            outputs=[part],
-            concurrency_id="own",
-            concurrency_limit=1,  # one file in memory at a time
-            trigger_mode="multiple",
-            show_progress="hidden",
-            api_visibility="private",
-        )
+        listen(part, self._brought, [part], queue="own", at_once=1)  # one file in memory at a time
 
     def _brought(self, event: gr.EventData) -> dict[str, Any]:
         """What was found in the network that was brought, and the id that its visitor alone is told; or one line."""
