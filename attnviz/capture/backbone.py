@@ -5,8 +5,6 @@ import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import zip_longest
 from numbers import Integral
 from typing import Any
 
@@ -15,7 +13,8 @@ from torch import Tensor, nn
 
 from attnviz.capture.edits import Change, Edit, Means, mean_key, plan
 from attnviz.capture.findings import Findings, examine
-from attnviz.capture.outputs import places, reads_mean, scores
+from attnviz.capture.head import Head, find
+from attnviz.capture.outputs import scores
 from attnviz.capture.passes import Cut, Pass, running
 from attnviz.capture.search import Search, look
 from attnviz.capture.taps import Taps
@@ -29,23 +28,6 @@ from attnviz.readers.found import Found
 from attnviz.readers.ops import ROOT
 
 Preprocess = Callable[[Any], Tensor | tuple[Tensor, Picture]]
-
-
-@dataclass(frozen=True)
-class Head:
-    """Where Grad-CAM can stand in a network.
-
-    Attributes:
-        maps: the layers that give a feature map of more than one position, in the order they ran last; of layers
-            that hand on the same map, the outermost.
-        cam_layer: the last of them, or in a network that scores every place the last of the smallest ones (its
-            bottleneck, as Vinogradova et al. 2020 have it); None where there is no map.
-        linear: the linear layer that makes the logits of that map's mean over positions, where one does.
-    """
-
-    maps: tuple[str, ...]
-    cam_layer: str | None
-    linear: str | None
 
 
 class Backbone:
@@ -259,33 +241,20 @@ class Backbone:
         watcher.watch = frozenset(linears)
         with torch.inference_mode(False), torch.no_grad(), running(watcher):
             output = self.model(self.place(x))
-        inside = tuple(f"{layer}." for layer in self.blocks)
-        resized = {path for path, module in self.model.named_modules() if isinstance(module, nn.AdaptiveAvgPool2d)}
-        ran = [(path, value) for path, value in watcher.maps if not path.startswith(inside) and path not in resized]
-        after = [value for _, value in ran[1:]]
-        scored = scores(output) if places(output) is not None else None
-        given: dict[str, Tensor] = {}
-        for (path, value), following in zip_longest(ran, after):
-            handed_on = any(other is not None and _same(value, other) for other in (following, scored))
-            given.pop(path, None)  # what runs again stands where it ran last
-            if not handed_on:
-                given[path] = value
-        if not given:
-            return Head((), None, None)
-        smallest = min(value[0, 0].numel() for value in given.values()) if scored is not None else 0
-        cam_layer, features = [(p, v) for p, v in given.items() if not smallest or v[0, 0].numel() == smallest][-1]
-        linear = (path for path, run in watcher.watched.items() if reads_mean(features, run, output))
-        return Head(tuple(given), cam_layer, next(linear, None))
+
+        def leads(layer: str) -> bool:
+            cut = self._pass(read=False, cut=Cut(layer))
+            with torch.inference_mode(False), torch.enable_grad(), running(cut):
+                found = scores(self.model(self.place(x)))
+            return found is not None and found.requires_grad
+
+        return find(self.model, watcher, output, tuple(self.blocks), leads)
 
 
 def _in_order(model: nn.Module, blocks: Mapping[str, Mechanism]) -> dict[str, Mechanism]:
     """Blocks in the order in which the model holds them; what its own forward calls comes last."""
     order = {path: place for place, (path, _) in enumerate(model.named_modules())} | {ROOT: math.inf}
     return dict(sorted(blocks.items(), key=lambda item: order[item[0]]))
-
-
-def _same(a: Tensor, b: Tensor) -> bool:
-    return a.shape == b.shape and bool(torch.equal(a, b))
 
 
 def _noise(x: Tensor) -> Tensor:

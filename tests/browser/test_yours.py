@@ -293,7 +293,9 @@ def test_a_network_that_scores_every_place(tab: Page, tmp_path: Path) -> None:
     backbone = own.from_code(path)
     rows, columns = attnviz.explain(backbone, first_example()).output.shape[2:]
     point(page, 0.4, 0.6, CAM, click=True)
-    row, column = int(0.6 * rows), int(0.4 * columns)
+    place = page.evaluate("attnviz.get('cursor')")  # on what the network saw of the picture
+    row, column = int(place["v"] * rows), int(place["u"] * columns)
+    assert (row / rows, column / columns) == pytest.approx((0.6, 0.4), abs=0.1)
     expect(page.locator(".av-evidence .where")).to_have_text(
         f"Scores at row {row}, column {column} of {rows}×{columns}"
     )

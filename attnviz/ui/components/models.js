@@ -38,7 +38,7 @@ function describe() {
   for (const each of select.options) each.textContent = label(models.get(each.value));
   const chosen = models.get(select.value);
   const state = chosen && (random ? "embedded" : chosen.state);
-  where.textContent = !chosen || random ? "" : av.fill(words[state ?? "asking"] ?? "", { size: chosen.size });
+  where.textContent = !chosen || random || chosen.id.startsWith(OWN) ? "" : av.fill(words[state ?? "asking"] ?? "", { size: chosen.size });
   where.dataset.state = state ?? "";
 }
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import attnviz
 from attnviz import AttnvizError, Backbone
-from attnviz.capture.backbone import Head
+from attnviz.capture.head import Head
 from attnviz.mechanisms import SE
 from tests.unit.capture.networks import ATTENTIVE, IDS, ODD, Tiny, picture, plain, randomize, seeded, tapped, untapped
 from tests.unit.capture.oracles import autograd_map, captum_map, close_to, distance, observe
@@ -394,3 +394,36 @@ def test_scores_for_every_place_stand_on_the_bottleneck(region: tuple[int, int, 
         assert found.cam.layer == "deep"
         assert found.region == region
         close_to(found.cam.signed, captum_map(Mean().eval(), "pixels.deep", x, target))
+
+
+class Segmenter(nn.Module):
+    """As segmentation networks often end: class scores on a small grid, enlarged; an auxiliary head runs last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.scores, self.aux = nn.Conv2d(3, 8, 4, 4), nn.Conv2d(8, 5, 1), nn.Conv2d(8, 7, 1)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        features = self.body(x).relu()
+        enlarged = nn.functional.interpolate(self.scores(features), scale_factor=4)
+        return {"out": enlarged, "aux": nn.functional.interpolate(self.aux(features), scale_factor=4)}
+
+
+def test_neither_the_scores_nor_an_auxiliary_head() -> None:
+    x = picture(1, (64, 64))
+    assert attnviz.instrument(seeded(Segmenter)).head(x) == Head(("body", "scores", "aux"), "body", None)
+
+
+def test_an_auxiliary_head_of_a_classifier() -> None:
+    class Auxiliary(VggLike):
+        def __init__(self) -> None:
+            super().__init__()
+            self.aux = nn.Conv2d(16, 4, 1)
+
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+            features = self.features(x)
+            return self.classifier(self.pool(features).flatten(1)), self.aux(features)
+
+    backbone = attnviz.instrument(seeded(Auxiliary))
+    assert backbone.head(picture()).maps[-1] == "aux"
+    assert attnviz.explain(backbone, picture()).cam.layer == "features"
