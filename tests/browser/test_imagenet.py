@@ -35,6 +35,7 @@ from tests.browser.helpers import (
     same,
     settled,
     value,
+    visit,
 )
 from tests.unit.readers.modules import lively
 from tests.unit.stock.servers import Mood, Site, serving
@@ -251,6 +252,23 @@ def test_canceled_leaves_the_page_as_it_was(page: Page, hub: Site) -> None:
     hub.mood.more.release(100)  # nobody takes it any more: the rest is not sent
     page.wait_for_timeout(500)
     expect(page.locator(f"{MODELS} select")).to_have_value("resnet18t-scse")
+
+
+def test_who_closes_the_page_leaves_the_download(page: Page, hub: Site, served: str) -> None:
+    hub.mood.trickle = PIECE // 10
+    other = page.context.new_page()
+    visit(other, served)
+    other.select_option(f"{MODELS} select", SK)
+    hub.mood.more.release(10)
+    expect(other.locator(f"{FETCHING} span")).to_contain_text("of 13 MB", timeout=10_000)
+    left = hub.left
+    other.close()
+    for _ in range(100):  # of the 120 pieces that are still to come
+        hub.mood.more.release()
+        page.wait_for_timeout(100)
+        if hub.left > left:
+            break
+    assert hub.left == left + 1
 
 
 def test_other_bytes_than_were_published(page: Page, hub: Site) -> None:

@@ -4,7 +4,7 @@ import hashlib
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -43,11 +43,12 @@ class Mood:
 
 
 class Site:
-    """Files by path, a log of what was asked (method, path, range), and a mood."""
+    """Files by path, a log of what was asked (method, path, range), how many left an answer half heard, a mood."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self.log: list[tuple[str, str, str | None]] = []
+        self.left = 0
         self.mood = Mood()
         self.mood.go.set()
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"site": self}))
@@ -72,8 +73,10 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def handle(self) -> None:
-        with suppress(ConnectionError):  # who asked has left
+        try:
             super().handle()
+        except ConnectionError:
+            self.site.left += 1
 
     def do_HEAD(self) -> None:
         self._answer(body=False)
