@@ -93,7 +93,9 @@ def test_one_channel_of_a_volume(page: Page) -> None:
     press(page, ".av-channels canvas", "Home", "ArrowRight", "Enter")
     channel = int(page.locator(".av-channels .value").get_attribute("data-channel"))
     assert value(page, f"{ATTENTION} .value") == same(gates[channel][cell(page)].item())
+    settled(page)
     page.click(".av-channels .mean")
+    settled(page)
     np.testing.assert_allclose(value(page, f"{ATTENTION} .high"), gates.mean(0).max().item(), rtol=1e-5)
 
 

@@ -90,7 +90,10 @@ def test_one_that_fails_does_not_keep_the_others(shell: Shell, site: Site) -> No
 def test_stopped_by_ctrl_c_and_started_again(shell: Shell, site: Site) -> None:
     site.mood.trickle = 100_000
     site.mood.more.release(1)
+    # Tests that a shell runs in the background ignore Ctrl-C, and would hand that on.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = shell.start("fetch", SE)
+    signal.signal(signal.SIGINT, before)
     while not any(part.stat().st_size >= 65_536 for part in shell.home.rglob("*.part")):
         assert process.poll() is None
         time.sleep(0.01)
