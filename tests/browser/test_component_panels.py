@@ -70,9 +70,10 @@ def test_too_many_classes_are_searched_by_name(shows: Shows) -> None:
     top = [{"index": i, "label": names[i], "value": 0.1, "percent": "10.0%"} for i in range(5)]
     chosen = {"index": 31, "label": names[31], "value": 0.01, "percent": "1.0%"}
     values = packed(np.linspace(0.1, 0, 32))
+    asked = {"method": "grad_cam", "target": 31, "against": None, "classes": names, "progress": None}
     page = shows(
         lambda: (
-            evidence({"method": "grad_cam", "target": 31, "against": None, "classes": names, "progress": None}),
+            evidence(asked | {"layer": "stage4", "layers": ["stage3", "stage4"], "where": None}),
             prediction({"top": top, "rest": [], "chosen": chosen, "values": values, "target": 31}),
         )
     )
