@@ -3,17 +3,37 @@
 from math import ceil, isnan
 from typing import Any
 
-from attnviz import Explanation
+from attnviz import Explanation, zoo
 from attnviz.cards import ModelCard
 from attnviz.cost import latency
 from attnviz.explanation import AttentionRecord
 from attnviz.ui import texts
-from attnviz.ui.analysis import PREFERRED, View
-from attnviz.ui.modelviews import model_name
+from attnviz.ui.analysis import PREFERRED, Analyst, View
+from attnviz.ui.modelviews import choices, model_name
 from attnviz.ui.payloads import Array, Payload, box, packed, percent, small_map, title, with_interval
 
 STAGES = ("stage1", "stage2", "stage3", "stage4")
 RUNS = 3  # forward passes that are timed
+MOST = 16  # networks at once: the explanations of two classes fit the analyst's shelf
+
+
+def offered(analyst: Analyst) -> list[Payload]:
+    """Every network that the page knows by name, and where its weights are, as far as no server has to be asked.
+
+    Nothing is said of what other visitors brought, or of what they look at.
+    """
+    listed = [model for group in choices(analyst) for model in group["models"]]
+    return [{"id": each["id"], "name": _listed(each), "state": each["state"]} for each in listed]
+
+
+def members(family: list[ModelCard]) -> list[Payload]:
+    """The family's networks, by what they differ in."""
+    return [{"id": card.id, "name": card.mechanism or texts.COMPARE["plain"]} for card in family]
+
+
+def _listed(model: Payload) -> str:
+    random = model["id"].startswith(zoo.RANDOM)
+    return texts.NAME_RANDOM.format(name=model["name"]) if random else str(model["name"])
 
 
 def network(view: View, stage: str) -> Payload:

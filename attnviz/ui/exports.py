@@ -2,7 +2,8 @@
 
 import base64
 import re
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from io import BytesIO
 from math import inf
 from typing import Any, TypeGuard
@@ -45,13 +46,24 @@ more |= {{f"edited/{{name}}": values for name, values in edited.arrays().items()
 """
 FOUND = "more[{method!r}] = attnviz.attribute(explanation, {method!r}).values.numpy()\n"
 ALL = """import numpy
-
+{mine}
+targets = {{
+{targets}
+}}
 arrays = {{}}
-for model in {models!r}:
-    explanation = attnviz.explain(attnviz.load(model), picture, target={target!r})
+for model, target in targets.items():
+    explanation = attnviz.explain({loaded}, picture, target=target)
     arrays |= {{f"{{model}}/{{name}}": values for name, values in explanation.arrays().items()}}
 numpy.savez_compressed("attnviz-export.npz", **arrays)
 """
+MINE = """
+from attnviz.zoo import own
+
+mine = {{  # yours to fill in
+{own}
+}}
+"""
+MINE_LINE = '    {name!r}: own.from_file("ARCHITECTURE", "WEIGHTS.safetensors"),'
 
 
 def export(view: View, asked: Any, found: Attribution | None = None) -> Payload:
@@ -75,12 +87,13 @@ def export_all(views: Sequence[View], asked: Any) -> Payload:
     mime, _ = MAKERS[kind]
     match kind:
         case "npz":
-            arrays = {f"{v.card.id}/{name}": a for v in views for name, a in v.explanation.arrays().items()}
+            named = zip(_ids(views), views, strict=True)
+            arrays = {f"{key}/{name}": a for key, view in named for name, a in view.explanation.arrays().items()}
             file = BytesIO()
             np.savez_compressed(file, allow_pickle=False, **arrays)
             data = file.getvalue()
         case "py":
-            data = snippet(views[0], [view.card.id for view in views]).encode()
+            data = snippet_all(views).encode()
         case _:
             data = _bytes(comparison(_rows(views, stage), style(views[0], settings)), kind)
     return _file(f"attnviz-compare-{stage}.{kind}", mime, data)
@@ -92,12 +105,31 @@ def _rows(views: Sequence[View], stage: str) -> list[Row]:
     ends = scales([(role, grid) for _, role, grid in filter(None, maps)])
     return [
         Row(
-            model_name(view.card),
+            name,
             view.explanation,
             (f"{found[0]} · {record.layer}", found[2], ends[found[1]]) if found and record else None,
         )
-        for view, record, found in zip(views, records, maps, strict=True)
+        for name, view, record, found in zip(_numbered(map(_called, views)), views, records, maps, strict=True)
     ]
+
+
+def _called(view: View) -> str:
+    return model_name(view.card)
+
+
+def _ids(views: Sequence[View]) -> list[str]:
+    """What each network's arrays are filed under: its card's id, which of a person's own does not tell the key."""
+    return _numbered(view.card.id for view in views)
+
+
+def _numbered(names: Iterable[str]) -> list[str]:
+    """Names, with a number behind one that was there before: two networks of a person's own may be called alike."""
+    found: list[str] = []
+    times: Counter[str] = Counter()
+    for name in names:
+        times[name] += 1
+        found.append(f"{name} ({times[name]})" if times[name] > 1 else name)
+    return found
 
 
 def _asked(asked: Any) -> tuple[str, dict[str, Any]]:
@@ -169,9 +201,37 @@ def _snippet(view: View, _: dict[str, Any], __: Attribution | None) -> bytes:
     return snippet(view).encode()
 
 
-def snippet(view: View, models: list[str] | None = None) -> str:
-    """Python that makes the same arrays again, of the view or of several models; a picture of one's own is for its
-    owner to fill in."""
+def snippet(view: View) -> str:
+    """Python that makes the view's arrays again; a picture of one's own is for its owner to fill in."""
+    state = view.state
+    target = _said(view, view.target)
+    if state.against is not None:
+        target = (target, _said(view, state.against))
+    asked = {"cam_layer": state.cam_layer, "region": state.region}
+    options = "".join(f", {name}={value!r}" for name, value in asked.items() if value is not None)
+    more = "" if state.method == "grad_cam" else FOUND.format(method=state.method)
+    edit = edit_of(view)
+    if edit is not None and after(view) is not None:
+        more += EDITED.format(layer=edit.layer, how=edit.how, options=options)
+    backbone = OWN if state.model.startswith(zoo.OWN) else LOADED.format(model=state.model)
+    return _script(view, ONE.format(backbone=backbone, target=target, options=options, more=more))
+
+
+def snippet_all(views: Sequence[View]) -> str:
+    """The same of several networks, each for the class that it explains."""
+    ids = _ids(views)
+    targets = [
+        f"    {name!r}: {None if view.state.target is None else _said(view, view.target)!r},"
+        for name, view in zip(ids, views, strict=True)
+    ]
+    own = [name for name, view in zip(ids, views, strict=True) if view.state.model.startswith(zoo.OWN)]
+    mine = MINE.format(own="\n".join(MINE_LINE.format(name=name) for name in own)) if own else ""
+    loaded = "mine[model] if model in mine else attnviz.load(model)" if own else "attnviz.load(model)"
+    return _script(views[0], ALL.format(mine=mine, targets="\n".join(targets), loaded=loaded))
+
+
+def _script(view: View, code: str) -> str:
+    """Code, under what makes the view's picture."""
     source, file = view.state.source, view.path.name
     imports, picture = "", f"{file!r}  # its path is yours to fill in"
     if source.startswith("example:drawn-"):
@@ -180,21 +240,6 @@ def snippet(view: View, models: list[str] | None = None) -> str:
     elif source.startswith("example:package-"):
         imports = "from importlib.resources import files\n"
         picture = f'str(files("gradio") / "media_assets" / "images" / {file!r})'
-    state = view.state
-    target = _said(view, view.target)
-    if models is not None:
-        code = ALL.format(models=models, target=None if state.target is None else target)
-    else:
-        if state.against is not None:
-            target = (target, _said(view, state.against))
-        asked = {"cam_layer": state.cam_layer, "region": state.region}
-        options = "".join(f", {name}={value!r}" for name, value in asked.items() if value is not None)
-        more = "" if state.method == "grad_cam" else FOUND.format(method=state.method)
-        edit = edit_of(view)
-        if edit is not None and after(view) is not None:
-            more += EDITED.format(layer=edit.layer, how=edit.how, options=options)
-        backbone = OWN if state.model.startswith(zoo.OWN) else LOADED.format(model=state.model)
-        code = ONE.format(backbone=backbone, target=target, options=options, more=more)
     return SNIPPET.format(version=__version__, imports=imports, picture=picture, code=code)
 
 

@@ -28,6 +28,19 @@ def _numbered(count: int) -> tuple[str, ...]:
     return tuple(texts.CLASS.format(index=index) for index in range(count))
 
 
+def same_class(name: str, labels: Sequence[str] | None) -> int | None:
+    """The class that another network calls so; None where it has none, or several.
+
+    ImageNet's labels are lists of synonyms ("church, church building"), of which one in common is enough.
+    """
+    known = told_apart(labels)
+    if name in known:
+        return known.index(name)
+    words = set(name.split(", "))
+    found = [i for i, label in enumerate(labels or ()) if words.intersection(label.split(", "))]
+    return found[0] if len(found) == 1 else None
+
+
 def index_of(name: str, labels: tuple[str, ...] | None) -> int:
     """The class of a name. Raises ValueError for none; a class without labels is checked when it is explained."""
     if labels:

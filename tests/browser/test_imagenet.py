@@ -45,6 +45,7 @@ SE, BAT, ECA = (
 )
 SK, TYPED = "timm:regnety_002.pycls_in1k", "timm:test_resnet.r160_in1k"
 MODELS, FETCHING = ".av-models", ".av-fetching"
+FAMILY = [card.id for card in attnviz.catalogue("embedded")]
 PIECE = 1_000_000
 
 
@@ -359,6 +360,18 @@ def test_the_open_network_is_compared_too(page: Page, weights: dict[str, Path]) 
     assert len(groups) == 2
     assert SE in groups[1]
     expect(page.locator(".av-compare .target")).to_be_disabled()
+    page.get_by_role("tab", name="Inspect").click()
+    page.select_option(f"{MODELS} select", "resnet18t-se")
+    shown(page, "resnet18t-se")
+    open_tab(page, "Compare")
+    expect(page.locator(".av-compare .model")).to_have_count(len(FAMILY))
+    offered = page.locator(".av-chooser optgroup[label='At hand'] option")
+    assert SE in offered.evaluate_all("options => options.map((option) => option.value)")
+    expect(page.locator(f'.av-chooser option[value="{ECA}"]')).to_have_count(0)
+    page.select_option(".av-chooser select", SE)
+    page.click(".av-chooser .add")
+    expect(row).to_be_visible(timeout=60_000)
+    assert page.url.endswith("compare=" + ",".join([*FAMILY, SE]).replace(":", "%3A").replace(",", "%2C"))
 
 
 @pytest.fixture(autouse=True, scope="module")

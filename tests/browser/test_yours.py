@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import timm
 import torch
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 from safetensors.torch import save_file
 
 import attnviz
@@ -169,6 +169,35 @@ def test_weights_of_ones_own(tab: Page, weights: Path, uploads: Path, served: st
     visit(page, page.url)
     expect(page.locator(".av-notice")).to_contain_text("was a person's own", timeout=20_000)
     assert page.locator(".av-models select").input_value() == first_model()
+
+
+def test_ones_own_is_compared_and_nobody_else_is_offered_it(
+    tab: Page, weights: Path, served: str, browser: Browser
+) -> None:
+    page = tab
+    bring(page, ARCHITECTURE, weights)
+    expect(page.locator(f"{PAGE} .open")).to_be_visible(timeout=60_000)
+    page.get_by_role("tab", name="Compare").click()
+    page.click(".av-chooser .nobody")
+    group = page.locator(".av-chooser optgroup[label='Your own'] option")
+    expect(group).to_have_text(ARCHITECTURE)
+    own_id = group.get_attribute("value")
+    page.select_option(".av-chooser select", own_id)
+    page.click(".av-chooser .add")
+    row = page.locator(f'.av-compare [data-id="{own_id}"].model')
+    expect(row).to_be_visible(timeout=60_000)
+    explanation = attnviz.explain(own.from_file(ARCHITECTURE, weights), first_example())
+    assert float(row.locator("h3 b").get_attribute("data-value")) == same(explanation.top(1)[0][2])
+    assert float(row.locator(".cam .map").get_attribute("data-high")) == same(float(explanation.cam.map.max()))
+    assert page.url.endswith("compare=own")
+    context = browser.new_context()
+    other = context.new_page()
+    other.goto(f"{served}/?tab=compare&compare=own")
+    expect(other.locator(".av-notice")).to_contain_text("compare")
+    expect(other.locator(".av-chooser optgroup")).not_to_have_count(0)
+    assert own_id.removeprefix(zoo.OWN) not in other.content()
+    expect(other.locator(".av-chooser [value^='own:']")).to_have_count(0)
+    context.close()
 
 
 def test_another_family_s_network_may_follow(tab: Page, weights: Path) -> None:

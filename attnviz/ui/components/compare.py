@@ -1,4 +1,4 @@
-"""A grid of networks, a card each, and the table of what is known of them."""
+"""A grid of the networks that are chosen, a card each, and the table of what is known of them."""
 
 from typing import Any
 
@@ -10,7 +10,6 @@ from attnviz.ui.components.base import component
 TEMPLATE = """
 <section class="av-compare">
   <header class="av-card">
-    <div><h2></h2><p class="hint"></p></div>
     <label><span class="target-name"></span> <select class="target av-field"></select></label>
     <label><span class="stage-name"></span> <select class="stage av-field"></select></label>
     <div class="progress av-progress" role="progressbar" aria-valuemin="0" hidden><i></i><span></span></div>
@@ -24,5 +23,6 @@ TEMPLATE = """
 
 
 def compare(value: Any = None, **props: Any) -> gr.HTML:
-    """Value: ``rows`` (``compareviews.network``), ``done`` and ``of``. Props: what can be chosen, and the table."""
+    """Value: ``rows`` (``compareviews.network``) of the networks that were asked for, those that are ``lost``, the
+    ``label`` that is explained, ``done`` and ``of``. Props: what can be chosen, and the family's table."""
     return component(__file__, TEMPLATE, texts.COMPARE, value, **props)

@@ -53,6 +53,7 @@ function show() {
   select.value = id;
   random = value.random;
   made.mark(random ? "random" : "published");
+  av.put("opened", { id: value.id, name: value.name });
   weights.hidden = bare(id);
   caption.textContent = value.caption;
   describe();

@@ -13,16 +13,29 @@ const SETTINGS = {
   scale: { of: (view) => view.scale, to: (text) => ["own", "shared", "absolute"].includes(text) && { scale: text } },
   grid: { of: (view) => (view.smooth ? "smooth" : "native"), to: (text) => ["smooth", "native"].includes(text) && { smooth: text === "smooth" } },
 };
-// Where a person is: the open tab; once they were chosen, the stage that is compared and the networks that are counted.
+// Where a person is: the open tab; once they were chosen, the stage and the networks that are compared, and those that
+// are counted. `read` gives what of a text is understood.
 const tabs = () => [...document.querySelectorAll("[role=tab]")];
+const among = (known) => (text) => (known.includes(text) ? text : "");
 const PLACES = {
-  tab: { known: props.tabs, plain: props.tabs[0], go: stay },
-  stage: { known: props.stages, go: (name) => av.put("stage", name) },
+  tab: { read: among(props.tabs), plain: props.tabs[0], go: stay },
+  stage: { read: among(props.stages), go: (name) => av.put("stage", name) },
+  compare: {
+    read: (text) => (text === "none" ? text : [...new Set(text.split(",").filter(listed))].slice(0, props.most).join(",")),
+    // A person's own network is not in a link.
+    of: (text) => text.replace(/own:[^,]*/g, "own"),
+    go: (text) => av.put("compare", text),
+  },
   networks: {
-    known: { includes: (text) => text.split(",").length <= 2 && text.split(",").every((id) => props.models.includes(id)) },
+    read: (text) => (text.split(",").length <= 2 && text.split(",").every((id) => props.models.includes(id)) ? text : ""),
     go: (text) => av.put("networks", text),
   },
 };
+/** Whether there may be such a network: one that is listed, with or without its weights, or a name of timm's. */
+function listed(id) {
+  const plain = id.replace(/^random:/, "");
+  return [id, plain, `random:${id}`].some((each) => props.models.includes(each)) || /^timm:[\w.-]{1,120}$/.test(plain);
+}
 let returning = false; // to a tab that the address names: no step of its own
 function stay(name) {
   returning = true;
@@ -49,9 +62,9 @@ function current() {
   for (const [name, { of }] of Object.entries(SETTINGS)) {
     if (view && plain[name] !== undefined && of(view) !== plain[name]) next.set(name, of(view));
   }
-  for (const [name, { plain: first }] of Object.entries(PLACES)) {
+  for (const [name, { plain: first, of = String }] of Object.entries(PLACES)) {
     const place = av.get(name);
-    if (place && place !== first) next.set(name, place);
+    if (place && place !== first) next.set(name, of(place));
   }
   if (teaching) next.set("lecture", "1");
   if (hidden.length) next.set("hide", hidden.join(","));
@@ -98,10 +111,11 @@ function open() {
     if (found) Object.assign(settings, found);
     else junk.push(name);
   }
-  for (const [name, { known, go }] of Object.entries(PLACES)) {
+  for (const [name, { read, go }] of Object.entries(PLACES)) {
     if (!asked.has(name)) continue;
-    if (known.includes(asked.get(name))) go(asked.get(name));
-    else junk.push(name);
+    const found = read(asked.get(name));
+    if (found) go(found);
+    if (!found || found !== asked.get(name)) junk.push(name);
   }
   if (Object.keys(settings).length) av.put("settings", settings);
   const state = Object.fromEntries([...asked].filter(([name]) => props.names.includes(name)));
@@ -137,7 +151,8 @@ taken.replaceChildren(av.node("option", { value: "", text: words.export }),
   ...props.kinds.map((kind) => av.node("option", { value: kind, text: words[kind] })));
 taken.addEventListener("change", () => {
   const [tab, stage] = [av.get("tab"), av.get("stage") ?? props.stages.at(-2)];
-  if (taken.value) av.send(trigger, { export: { kind: taken.value, view: av.get("view"), tab, stage } });
+  const models = (av.get("compared") ?? []).map(({ id }) => id);
+  if (taken.value) av.send(trigger, { export: { kind: taken.value, view: av.get("view"), tab, stage, models } });
   taken.value = "";
 });
 
@@ -158,7 +173,7 @@ av.on("view", element, (view) => {
   for (const [name, { of }] of Object.entries(SETTINGS)) plain[name] ??= of(view);
   writeSoon();
 });
-for (const place of ["stage", "networks"]) av.on(place, element, () => write());
+for (const place of ["stage", "compare", "networks"]) av.on(place, element, () => write());
 window.addEventListener("popstate", () => {
   const name = new URLSearchParams(location.search).get("tab") ?? props.tabs[0];
   if (element.isConnected && name !== av.get("tab")) stay(name);

@@ -74,6 +74,7 @@ function show() {
   result.hidden = !value.model;
   if (!value.model) return;
   at(".found").textContent = av.fill(words.found, value);
+  av.put("brought", [...(av.get("brought") ?? []), { id: value.model, name: value.name }]); // this page alone knows it
   const rows = value.blocks.map((block) => av.node("tr", { "data-layer": block.layer, "data-error": String(block.error) },
     ...COLUMNS.map((name) => av.node("td", { text: name === "verified" ? words[block.verified ? "yes" : "no"] : block[name] }))));
   at("thead").replaceChildren(av.node("tr", {}, ...COLUMNS.map((name) => av.node("th", { scope: "col", text: words[name] }))));

@@ -47,7 +47,7 @@ from attnviz.ui.components.stepper import stepper
 from attnviz.ui.components.toolbar import toolbar
 from attnviz.ui.components.viewbar import viewbar
 from attnviz.ui.components.zoom import zoom
-from attnviz.ui.pages.compare import compared
+from attnviz.ui.pages.compare import chosen, compared
 from attnviz.ui.pages.events import listen
 from attnviz.ui.pages.fetching import Fetching, sentence
 from attnviz.ui.state import State, changes, linked, serial
@@ -125,6 +125,7 @@ class Inspect:
             tabs=list(texts.TABS),
             stages=list(compareviews.STAGES),
             models=list(costviews.names(self._analyst)),
+            most=compareviews.MOST,
         )
 
     def beside(self) -> None:
@@ -190,11 +191,11 @@ class Inspect:
         listen(self._parts[name], answer, answers)
 
     def _export(self, view: View, asked: Any, found: Attribution | None) -> dict[str, Any]:
-        """What is shown, as a file: the block and the evidence, or on Compare's tab every network."""
+        """What is shown, as a file: the block and the evidence, or on Compare's tab the networks that are chosen."""
         if not isinstance(asked, dict) or asked.get("tab") != "compare":
             return exports.export(view, asked, found)
         state = State(view.state.source, view.state.model, view.state.target)
-        return exports.export_all([self._analyst.view(each) for each in compared(self._analyst, state)], asked)
+        return exports.export_all(compared(self._analyst, state, chosen(asked)), asked)
 
     def _read(self, data: Any) -> View:
         return self._analyst.view(State.read(data, self._first))

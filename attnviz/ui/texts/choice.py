@@ -60,7 +60,7 @@ BUILT_NAMES = {
     "cbam_resnext50_32x4d": "ResNeXt-50 + CBAM",
     "mobilenetv2_ca": "MobileNetV2 + Coordinate Attention",
 }
-NOT_AT_HAND = "The weights of {model} are not at hand: choose it again to fetch them."
+NOT_AT_HAND = "The weights of {model} are not at hand: choose it in Inspect to fetch them."
 FETCH = {
     "label": "Fetching the weights of {name}",
     "looking": "{name}: looking for it …",

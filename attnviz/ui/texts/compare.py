@@ -1,8 +1,20 @@
 """Compare: one photo under every network."""
 
 COMPARE = {
-    "heading": "One photo, every network",
-    "hint": "The same backbone and the same recipe; what differs is the attention. A name opens it in Inspect.",
+    "heading": "One photo, several networks",
+    "hint": "The ten share backbone and recipe; what differs is the attention. A name opens it in Inspect.",
+    "networks": "Networks that are compared",
+    "count": "{count} chosen, {most} at most",
+    "all": "All",
+    "nobody": "None",
+    "more": "Another network",
+    "add": "Add",
+    "at_hand": "At hand",
+    "control": "Random weights, as a control",
+    "yours": "Your own",
+    "elsewhere": "Weights that are not at hand are fetched in Inspect, with the chooser below the photo.",
+    "empty": "No network is chosen.",
+    "plain": "plain",
     "open": "Open in Inspect",
     "stage": "Attention at",
     "target": "Grad-CAM for",

@@ -12,16 +12,21 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+import timm
 from PIL import Image
+from safetensors.torch import save_file
 
 import attnviz
+from attnviz import zoo
 from attnviz.attribution import Attribution
 from attnviz.errors import OptionError
 from attnviz.render.figures import overview
 from attnviz.ui import exports
 from attnviz.ui.analysis import Analyst, View
 from attnviz.ui.examples import examples
+from attnviz.ui.pages.compare import compared
 from attnviz.ui.state import State
+from attnviz.zoo import own
 
 LAYER = "stage3.1.attention"
 
@@ -103,7 +108,7 @@ def check(made: Any, expected: Any) -> None:
             assert made[name] == expected[name]
 
 
-def compared(analyst: Analyst, kind: str, stage: str = "stage3") -> bytes:
+def taken(analyst: Analyst, kind: str, stage: str = "stage3") -> bytes:
     views = [analyst.view(State(analyst.first.source, model)) for model in analyst.family]
     made = exports.export_all(views, {"kind": kind, "stage": stage})
     assert made["name"] == f"attnviz-compare-{stage}.{kind}"
@@ -111,20 +116,49 @@ def compared(analyst: Analyst, kind: str, stage: str = "stage3") -> bytes:
 
 
 def test_every_network_at_once(analyst: Analyst, tmp_path: Path) -> None:
-    expected = np.load(BytesIO(compared(analyst, "npz")))
+    expected = np.load(BytesIO(taken(analyst, "npz")))
     for model in analyst.family:
         explanation = attnviz.explain(attnviz.load(model), analyst.examples[analyst.first.source.split(":")[1]].path)
         np.testing.assert_array_equal(expected[f"{model}/cam"], explanation.cam.signed)
-    check(run(compared(analyst, "py"), tmp_path), expected)
+    check(run(taken(analyst, "py"), tmp_path), expected)
+
+
+def test_the_networks_that_are_chosen_each_for_the_class_that_it_knows(analyst: Analyst, tmp_path: Path) -> None:
+    small = "random:timm:mobilenetv3_small_100.lamb_in1k"
+    models = [small, "resnet18t-se", "random:resnet18t-se"]
+    views = compared(analyst, State(analyst.first.source, "resnet18t-cbam", 4), models)  # a church; ImageNet knows it
+    files = {kind: exports.export_all(views, {"kind": kind, "stage": "stage2"})["data"] for kind in ("npz", "py")}
+    expected = np.load(BytesIO(base64.b64decode(files["npz"])))
+    path = analyst.examples[analyst.first.source.split(":")[1]].path
+    for model in models:
+        explanation = attnviz.explain(attnviz.load(model), path, 497 if model == small else 4)
+        np.testing.assert_array_equal(expected[f"{model}/cam"], explanation.cam.signed)
+    assert {name.split("/")[0] for name in expected} == set(models)
+    check(run(base64.b64decode(files["py"]), tmp_path), expected)
+
+
+def test_two_networks_of_ones_own_are_told_apart(analyst: Analyst, tmp_path: Path) -> None:
+    ids = []
+    for classes in (3, 5):
+        save_file(timm.create_model("test_resnet", num_classes=classes).state_dict(), tmp_path / "mine.safetensors")
+        ids.append(zoo.keep(own.from_file("test_resnet", tmp_path / "mine.safetensors")))
+    views = [analyst.view(State(analyst.first.source, model)) for model in (*ids, "resnet18t-se")]
+    arrays = np.load(BytesIO(base64.b64decode(exports.export_all(views, {"kind": "npz", "stage": "stage2"})["data"])))
+    for name, view in zip(("own:test_resnet", "own:test_resnet (2)", "resnet18t-se"), views, strict=True):
+        np.testing.assert_array_equal(arrays[f"{name}/cam"], view.explanation.cam.signed)
+    code = exports.snippet_all(views)
+    compile(code, "made.py", "exec")
+    assert "'own:test_resnet (2)': own.from_file(" in code
+    assert not any(each.removeprefix(zoo.OWN) in code for each in ids)
 
 
 def test_a_drawing_of_every_network(analyst: Analyst, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("matplotlib.rcParams", {**__import__("matplotlib").rcParams, "svg.fonttype": "none"})
-    text = " ".join(ElementTree.fromstring(compared(analyst, "svg", "stage2")).itertext())
+    text = " ".join(ElementTree.fromstring(taken(analyst, "svg", "stage2")).itertext())
     for part in ("Non-Local", "stage2.1.attention", "no attention", "Grad-CAM: church", "CBAM spatial gate", "208"):
         assert part in text
     with pytest.raises(OptionError, match="stage"):
-        compared(analyst, "png", "stage9")
+        taken(analyst, "png", "stage9")
 
 
 def test_a_picture_of_ones_own_is_named_by_its_file(tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ from attnviz.stock.downloads import download
 from attnviz.ui import compareviews, links, modelviews
 from attnviz.ui.analysis import FIRST, FIRST_IMAGENET, Analyst
 from attnviz.ui.examples import examples
-from attnviz.ui.pages.compare import compared
 from attnviz.ui.pages.fetching import Fetching, sentence
 from attnviz.ui.state import State
 from tests.unit.stock.servers import Site
@@ -193,13 +192,6 @@ class TestLinks:
 
 
 class TestCompare:
-    def test_the_family_and_what_is_open(self, analyst: Analyst) -> None:
-        states = list(compared(analyst, State("s", "resnet18t-se", 3)))
-        assert [(state.model, state.target) for state in states] == [(model, 3) for model in analyst.family]
-        states = list(compared(analyst, State("s", f"random:{SE}", 300)))
-        assert [(state.model, state.target) for state in states[:-1]] == [(model, None) for model in analyst.family]
-        assert (states[-1].model, states[-1].target) == (f"random:{SE}", 300)
-
     @pytest.mark.parametrize(("stage", "depth"), [("stage1", 3), ("stage2", 5), ("stage4", 9)])
     def test_stages_of_other_names(self, analyst: Analyst, stage: str, depth: int) -> None:
         """Of nine blocks the third, the fifth and the last: a quarter, a half and the whole way, rounded up."""

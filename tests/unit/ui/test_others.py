@@ -268,7 +268,7 @@ def test_what_leaves_memory_leaves_the_shelves(analyst: Analyst, monkeypatch: py
 
 
 def test_nothing_is_fetched_where_nobody_sees_it(analyst: Analyst) -> None:
-    with pytest.raises(attnviz.AttnvizError, match="not at hand: choose it again to fetch them"):
+    with pytest.raises(attnviz.AttnvizError, match="not at hand: choose it in Inspect to fetch them"):
         analyst.view(State(analyst.first.source, "timm:seresnext26ts.ch_in1k"))
     with pytest.raises(attnviz.AttnvizError, match="does not exist"):
         analyst.view(State(analyst.first.source, "timm:" + "x" * 300))
