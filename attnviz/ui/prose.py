@@ -146,7 +146,7 @@ ABOUT: dict[str, tuple[str, str, str | None]] = {
         "step-by-step",
     ),
     "compare": (
-        "The same photo through every network; what differs between them is the attention alone.",
+        "The same photo through the networks you choose; only among those of one recipe the attention alone differs.",
         "One photo ranks nothing; in the table, a difference smaller than the intervals is noise.",
         "compare",
     ),
