@@ -143,6 +143,7 @@ def classify(seen: Seen) -> Gate | None:
 
 def _product(seen: Seen, use: Use) -> Gate | None:
     assert use.other is not None
+    assert use.gate is not None
     x, role = use.other, Role.GATE if seen.function in SIGMOIDS else Role.DISTRIBUTION
     if x.dim() == 5 and seen.axis is not None and use.gate.dim() == 5:
         return _branches(seen, use, x.shape[1], x.shape[2])

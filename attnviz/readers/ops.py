@@ -34,17 +34,17 @@ Edited = Callable[[Tensor], Tensor]
 class Use:
     """Where a gate met features: "product" or "matrix"; ``plus``: one was added to the gate on the way.
 
-    ``other`` and ``result`` are copies where they are kept, else None; ``gate`` is the gate as it was there.
+    ``gate`` (as it was there), ``other`` and ``result`` are copies where they are kept, else None.
     """
 
     how: str
-    gate: Tensor
     first: bool
     plus: bool
     own_input: bool  # the features are what the gate was computed of: x * sigmoid(x), an activation
-    before: Tensor | None  # (B, H, W), mean of |x| over channels, where the features are maps
-    after: Tensor | None
+    before: Tensor | None = None  # (B, H, W), mean of |x| over channels, where the features are maps
+    after: Tensor | None = None
     strength: Tensor | None = None  # (B, keys): mean of |x| of what a matrix product reads
+    gate: Tensor | None = None
     other: Tensor | None = None
     result: Tensor | None = None
 
@@ -67,6 +67,9 @@ class Seen:
     given: Tensor | None = None  # what the function was given, itself: ``source`` may be a copy
     last: bool = True  # nothing was computed of it: the network ends in it
     uses: list[Use] = field(default_factory=list)
+
+
+Meeting = tuple[int, tuple[Tensor, Seen, bool]]  # a gate as the how manieth argument, and whether one was added to it
 
 
 class Watch(TorchFunctionMode):
@@ -121,9 +124,17 @@ class Watch(TorchFunctionMode):
         if not met or (name not in VIEWS | PRODUCTS | SUMS | MATRIX_PRODUCTS and name != "einsum"):
             return func(*args, **kwargs)
         others = [arg for arg in args if isinstance(arg, Tensor) and id(arg) not in self._alias]
-        kept = [other.detach().clone() for other in others[:1]]  # a product may work in place
+        if not others:
+            result = func(*args, **kwargs)
+            self._follow(name, met, args, result)
+            return result
+        if name in VIEWS or name in SUMS:
+            return func(*args, **kwargs)
+        use = self._meeting(name, met[0], others[0])  # before: a product may work in place
         result = func(*args, **kwargs)
-        self._follow(name, met, others, kept, args, result)
+        if isinstance(result, Tensor):
+            seen = met[0][1][1]
+            seen.uses.append(self._met(use, result))
         return result
 
     def _gate(self, name: str, func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
@@ -164,47 +175,37 @@ class Watch(TorchFunctionMode):
         seen.last = False
         if seen.edited:
             result = value @ v
-        use = Use("matrix", value.detach().clone(), first=True, plus=False, own_input=False, before=None, after=None)
-        use.strength = _along(v.detach(), v.shape[-2])
-        if self._keep:
-            use.other, use.result = v.detach().clone(), result.detach().clone()
-        seen.uses.append(use)
+        seen.uses.append(self._met(self._meeting("matmul", (0, (value, seen, False)), v), result))
         return result
 
-    def _follow(
-        self,
-        name: str,
-        met: list[tuple[int, tuple[Tensor, Seen, bool]]],
-        others: list[Tensor],
-        kept: list[Tensor],
-        args: Sequence[Any],
-        result: Any,
-    ) -> None:
-        place, (alias, seen, plus) = met[0]
-        if not others:  # a view, a number added or multiplied, or two gates together
-            more = name in SUMS and any(isinstance(arg, int | float) for arg in args)
-            for each in result if isinstance(result, tuple | list) else (result,):
-                if isinstance(each, Tensor) and (len(met) == 1 or name not in PRODUCTS):
-                    self._alias[id(each)] = (each, seen, plus or more)
-            return
-        if name in VIEWS or name in SUMS or not isinstance(result, Tensor):
-            return
-        other = kept[0]
-        maps = name in PRODUCTS and other.dim() == 4
-        use = Use(
-            how="product" if name in PRODUCTS else "matrix",
-            gate=alias.detach().clone(),
-            first=place == 0,
-            plus=plus,
-            own_input=others[0] is seen.given,
-            before=other.abs().mean(1) if maps else None,
-            after=result.detach().abs().mean(1) if maps and result.dim() == 4 else None,
-        )
+    def _follow(self, name: str, met: list[Meeting], args: Sequence[Any], result: Any) -> None:
+        """A view, a number added or multiplied, or two gates together: the gate is in what comes of it."""
+        _, (_, seen, plus) = met[0]
+        more = name in SUMS and any(isinstance(arg, int | float) for arg in args)
+        for each in result if isinstance(result, tuple | list) else (result,):
+            if isinstance(each, Tensor) and (len(met) == 1 or name not in PRODUCTS):
+                self._alias[id(each)] = (each, seen, plus or more)
+
+    def _meeting(self, name: str, met: Meeting, x: Tensor) -> Use:
+        """A gate is about to meet features x."""
+        place, (gate, seen, plus) = met
+        other = x.detach()
+        use = Use("product" if name in PRODUCTS else "matrix", place == 0, plus, own_input=x is seen.given)
+        if use.how == "product" and other.dim() == 4:
+            use.before = other.abs().mean(1)
         if use.how == "matrix" and seen.axis is not None:
             use.strength = _along(other, seen.value.shape[seen.axis])
         if self._keep:
-            use.other, use.result = other, result.detach().clone()
-        seen.uses.append(use)
+            use.gate, use.other = gate.detach().clone(), other.clone()
+        return use
+
+    def _met(self, use: Use, result: Tensor) -> Use:
+        """A gate has met features, and this came of it."""
+        if use.before is not None and result.dim() == 4:
+            use.after = result.detach().abs().mean(1)
+        if self._keep:
+            use.result = result.detach().clone()
+        return use
 
 
 def _along(other: Tensor, keys: int) -> Tensor | None:

@@ -1,5 +1,6 @@
 """Attention that no reader knows: found by its values, in networks written as blogs write them."""
 
+from itertools import count
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import attnviz
 from attnviz.capture import Backbone
 from attnviz.errors import EditError, ModelError
 from attnviz.mechanisms import SE, Kind
+from attnviz.readers.ops import Watch
 from tests.unit.readers.blogs import First, Positions, Second, SpatialAttention, Squeezed
 from tests.unit.readers.modules import features, lively
 
@@ -242,3 +244,53 @@ def test_from_zeros_nothing_is_verified() -> None:
     nn.init.zeros_(model.block.conv2.bias)
     findings = attnviz.instrument(model).findings(picture())
     assert [f.verified for f in findings.blocks if f.layer == "block"] == [False]
+
+
+def test_what_was_read_stays_when_the_network_works_in_place() -> None:
+    class Over(nn.Module):
+        """Its gate multiplies in place, and what comes of it is erased as soon as it has been used."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.mask, self.fc = nn.Conv2d(3, 8, 1), nn.Conv2d(8, 1, 3, padding=1), nn.Linear(8, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.conv(x)
+            gate = torch.sigmoid(self.mask(x))
+            y = x.mul_(gate).mean((2, 3))
+            x.zero_()
+            return self.fc(y)
+
+    model, x = lively(Over()), picture()
+    with torch.no_grad():
+        features = model.conv(x)
+        gate = model.mask(features).sigmoid()
+    backbone = attnviz.instrument(model)
+    assert str(backbone.findings(x)) == "1 block read and verified, 0 read but not verified, 0 skipped"
+    [record] = attnviz.explain(backbone, x).attention
+    torch.testing.assert_close(record.values, gate[0, 0])
+    torch.testing.assert_close(record.before, features[0].abs().mean(0))
+    torch.testing.assert_close(record.after, (features * gate)[0].abs().mean(0))
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_features_are_copied_only_where_they_are_kept(keep: bool) -> None:
+    x = torch.rand(2, 3, 4, 4)
+    with Watch(lambda *_: None, count(), keep=keep) as watch:
+        gate = torch.sigmoid(x.mean((2, 3), keepdim=True))
+        product = x * gate
+        rows = torch.softmax(torch.rand(2, 5, 5), -1)
+        read = rows @ x.flatten(2)[:, :1].expand(-1, 5, -1)
+    [[meets], [reads]] = (seen.uses for seen in watch.seen)
+    copies = [[use.gate, use.other, use.result] for use in (meets, reads)]
+    if keep:
+        for found, expected in zip(copies, [[gate, x, product], [rows, None, read]], strict=True):
+            for copy, tensor in zip(found, expected, strict=True):
+                assert copy is not tensor
+                if tensor is not None:
+                    assert torch.equal(copy, tensor)
+    else:
+        assert copies == [[None] * 3] * 2
+    torch.testing.assert_close(meets.before, x.mean(1))
+    torch.testing.assert_close(meets.after, product.mean(1))
+    torch.testing.assert_close(reads.strength, x.flatten(2)[:, :1].mean(2).expand(-1, 5))
