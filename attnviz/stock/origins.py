@@ -9,7 +9,7 @@ import re
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar, Protocol
 from urllib.parse import urlsplit
 
 from attnviz.errors import ModelError
@@ -104,20 +104,27 @@ class HubFile:
 
 
 @dataclass(frozen=True)
-class TorchFile:
+class _Release:
+    """A file at an address that anybody may ask for."""
+
+    url: str
+
+    @property
+    def address(self) -> str:
+        mirror = os.environ.get(RELEASES)
+        return mirror.rstrip("/") + urlsplit(self.url).path if mirror else self.url
+
+    def headers(self) -> dict[str, str]:
+        return {}
+
+
+@dataclass(frozen=True)
+class TorchFile(_Release):
     """A release file that torch's hub keeps ($TORCH_HOME), with the beginning of its SHA-256."""
 
     advice: ClassVar[str] = "set TORCH_HOME to a folder that has it"
 
-    url: str
     sha256: str | None
-
-    @property
-    def address(self) -> str:
-        return _mirrored(self.url)
-
-    def headers(self) -> dict[str, str]:
-        return {}
 
     def cached(self) -> Path | None:
         return _existing(self._target)
@@ -136,20 +143,12 @@ class TorchFile:
 
 
 @dataclass(frozen=True)
-class PytorchcvFile:
+class PytorchcvFile(_Release):
     """A zipped release file that pytorchcv keeps in ~/.torch/models, with the SHA-1 of what is in it."""
 
     advice: ClassVar[str] = "put it into ~/.torch/models"
 
-    url: str
     sha1: str
-
-    @property
-    def address(self) -> str:
-        return _mirrored(self.url)
-
-    def headers(self) -> dict[str, str]:
-        return {}
 
     def cached(self) -> Path | None:
         return _existing(self._file)
@@ -178,11 +177,6 @@ class PytorchcvFile:
     @property
     def _file(self) -> Path:
         return Path("~/.torch/models").expanduser() / self.url.rpartition("/")[2].removesuffix(".zip")
-
-
-def _mirrored(url: str) -> str:
-    base: Any = os.environ.get(RELEASES)
-    return base.rstrip("/") + urlsplit(url).path if base else url
 
 
 def _existing(path: Path) -> Path | None:
