@@ -13,6 +13,7 @@ from attnviz import readers
 from attnviz.capture import AffinityMap, Backbone, Coordinate
 from attnviz.capture.findings import Findings
 from attnviz.explanation import AttentionRecord, explain
+from attnviz.measures import entropy
 from attnviz.stock import entries
 from attnviz.zoo.drawn import draw
 from attnviz.zoo.libraries import build
@@ -77,8 +78,7 @@ def degenerate(record: AttentionRecord) -> bool:
     if record.role == "distribution":
         shares = values.movedim(0, -1) if record.kind == "branch" else values
         shares = shares.flatten() if record.kind == "context" else shares.flatten(1) if shares.dim() == 3 else shares
-        entropy = -(shares * shares.clamp(min=1e-30).log()).sum(-1) / torch.tensor(shares.shape[-1]).log()
-        return float(entropy.mean()) >= EVEN
+        return float(entropy(shares).mean()) >= EVEN
     scale = float(values.abs().mean()) if record.role == "term" else 1.0
     return float(values.std()) < ALIVE * scale
 

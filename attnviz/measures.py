@@ -9,16 +9,20 @@ from torch.special import entr
 
 from attnviz.errors import OptionError
 from attnviz.explanation import Explanation
-from attnviz.mechanisms import Kind
+from attnviz.mechanisms import NonLocal
 
 
 def entropy(distribution: Tensor) -> Tensor:
     """Entropy over the last axis against that of the uniform distribution, (..., N) -> (...).
 
-    -sum_j p_j log p_j / log N: 1 for the uniform one, 0 for all on one (and 1 where N is 1).
+    -sum_j p_j log p_j / log N: 1 for the uniform one, 0 for all on one (and 1 where N is 1). What sums to less than 1,
+    for the rest falls outside the picture (``HaloAttention``), is divided by its sum; where that is 0, so is this.
     """
     size = distribution.shape[-1]
-    return entr(distribution.double()).sum(-1) / math.log(size) if size > 1 else distribution[..., 0] * 0 + 1
+    if size == 1:
+        return distribution[..., 0] * 0 + 1
+    shares = functional.normalize(distribution.double(), p=1, dim=-1)
+    return entr(shares).sum(-1) / math.log(size)
 
 
 def dispersion(vectors: Tensor) -> float:
@@ -49,8 +53,8 @@ class QueryDependence:
 def query_dependence(explanation: Explanation, layer: str, call: int = 0) -> QueryDependence:
     """The query dependence of a Non-Local block for this picture. Raises OptionError for another block."""
     inside = explanation.inside(layer, call)
-    if not any(part.kind is Kind.AFFINITY for part in explanation.backbone.blocks[layer].parts):
-        raise OptionError(f"{layer} has no queries: only a Non-Local block's attention depends on them")
+    if not isinstance(explanation.backbone.blocks[layer], NonLocal):
+        raise OptionError(f"{layer} has no queries that this can compare: it is no Non-Local block")
     steps = {step.name: step.value for step in inside.steps}
     return QueryDependence(
         dispersion(inside.input.flatten(1).T), dispersion(steps["affinity"]), dispersion(steps["project"].flatten(1).T)

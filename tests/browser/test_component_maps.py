@@ -1,11 +1,14 @@
 """Maps alone, with made-up values: what is drawn and read is what was given, to the last bit."""
 
+import re
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from playwright.sync_api import Page, expect
 
+from attnviz.measures import entropy
 from attnviz.render.colors import table
 from attnviz.ui.components.affinity import affinity
 from attnviz.ui.components.map_view import map_view
@@ -134,11 +137,12 @@ def test_a_title_is_text_and_never_markup(shows: Shows) -> None:
     expect(page.locator("#map h2")).to_have_text("<img src=x onerror=alert(1)>")
 
 
-@pytest.mark.parametrize("pairwise", ["embedded_gaussian", "dot_product", "concatenation"])
+@pytest.mark.parametrize("pairwise", ["embedded_gaussian", "dot_product", "concatenation", "matrix"])
 def test_a_row_is_computed_from_factors(shows: Shows, pairwise: str) -> None:
     rng = np.random.default_rng(1)
-    depth = 1 if pairwise == "concatenation" else 5
+    depth = {"concatenation": 1, "matrix": 4}.get(pairwise, 5)
     theta, phi = rng.standard_normal((6, depth), np.float32), rng.standard_normal((4, depth), np.float32)
+    phi = np.zeros((4, 1)) if pairwise == "matrix" else phi
     factors = {"queries": [2, 3], "keys": [2, 2], "pairwise": pairwise, "scale": 0.5}
     shown = a_map(np.ones((1, 1)), role="distribution")
     shown |= {"map": None, "affinity": {"theta": packed(theta), "phi": packed(phi), **factors}}
@@ -153,10 +157,40 @@ def test_a_row_is_computed_from_factors(shows: Shows, pairwise: str) -> None:
     page = shows(build)
     box = place(page)
     page.mouse.click(box["x"] + 0.9 * box["width"], box["y"] + 0.9 * box["height"])
-    match = theta.astype(float)[5] @ phi.T.astype(float)
-    if pairwise == "embedded_gaussian":
+    match = theta.astype(float)[5] @ (np.eye(4) if pairwise == "matrix" else phi.T.astype(float))
+    if pairwise == "matrix":
+        row = match
+    elif pairwise == "embedded_gaussian":
         row = np.exp(0.5 * match) / np.exp(0.5 * match).sum()
     else:
         row = match / 4 if pairwise == "dot_product" else np.maximum(theta[5] + phi[:, 0], 0) / 4
     page.mouse.move(box["x"] + 0.2 * box["width"], box["y"] + 0.9 * box["height"])
     assert value(page, "#map .value") == pytest.approx(row[2], rel=1e-6)
+
+
+@pytest.mark.parametrize("total", [1.0, 0.75])
+def test_a_row_s_entropy_is_that_of_what_falls_within_the_picture(shows: Shows, total: float) -> None:
+    row = (total * np.array([0.5, 0.25, 0.25, 0])).astype(np.float32)
+    factors = {"queries": [1, 1], "keys": [2, 2], "pairwise": "matrix", "scale": 1.0}
+    shown = a_map(np.ones((1, 1)), role="distribution")
+    shown |= {"map": None, "affinity": {"theta": packed(row[None]), "phi": packed(np.zeros((4, 1))), **factors}}
+    of = {"layer": "a", "role": "distribution", "query": [0, 0], "queries": [1, 1], "caption": ""}
+
+    def build() -> None:
+        photo(a_picture(), examples=[])
+        viewbar()
+        affinity(of | {"row": packed(row.reshape(2, 2))})
+        map_view(shown, elem_id="map")
+
+    page = shows(build)
+    expected = float(entropy(torch.from_numpy(row)))
+    assert expected == pytest.approx(0.75)  # 1.5 bits of 2
+    assert value(page, ".av-affinity .entropy") == pytest.approx(expected, rel=1e-6)
+    outside = "" if total == 1 else "; the rest falls outside the picture, and the entropy leaves it out"
+    expect(page.locator(".av-affinity .row")).to_have_text(
+        re.compile(rf"^Row: sum {total:.2f}0?, from 0 to [\d.]+{outside}$")
+    )
+    for values in ([1.0], [0, 0, 0], [0.2, 0.2, 0.1]):
+        assert page.evaluate("values => attnviz.entropy(values)", values) == pytest.approx(
+            float(entropy(torch.tensor(values))), rel=1e-6
+        )

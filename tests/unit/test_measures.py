@@ -40,6 +40,14 @@ def test_entropy() -> None:
     assert entropy(torch.ones(2, 1)).tolist() == [1, 1]
 
 
+def test_entropy_of_what_falls_within_the_picture() -> None:
+    """A row that sums to less than 1 has the entropy of its shares of that sum; where nothing is read, none."""
+    shares = np.random.default_rng(2).dirichlet(np.ones(9))
+    expected = -(shares * np.log(shares)).sum() / np.log(9)
+    assert float(entropy(torch.from_numpy(0.3 * shares))) == pytest.approx(expected, rel=1e-12)
+    assert float(entropy(torch.zeros(9))) == 0
+
+
 @pytest.mark.parametrize("layer", LAYERS)
 def test_query_dependence(layer: str) -> None:
     explanation = attnviz.explain(tapped("resnet18t-nl"), picture())

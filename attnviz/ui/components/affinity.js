@@ -22,11 +22,12 @@ function tell({ layer, cell: [i, j], row: { data, shape: [, columns] } }) {
   const [low, high] = [Math.min(...data), Math.max(...data)];
   const sum = data.reduce((a, b) => a + b);
   at(".query").textContent = av.fill(words.query, { row: i, column: j, rows, columns: width });
-  at(".row").textContent = av.fill(words.row, { sum: av.short(sum), low: av.short(low), high: av.short(high) });
   const distribution = value.role === "distribution";
+  const text = distribution && sum < 0.999 ? words.part : words.row;
+  at(".row").textContent = av.fill(text, { sum: av.short(sum), low: av.short(low), high: av.short(high) });
   at(".entropy").hidden = !distribution;
   if (distribution) {
-    const bits = data.reduce((total, p) => total - (p > 0 ? p * Math.log(p) : 0), 0) / Math.log(data.length);
+    const bits = av.entropy(data);
     at(".entropy").textContent = av.fill(words.entropy, { entropy: av.short(bits) });
     at(".entropy").dataset.value = String(bits);
   }

@@ -41,7 +41,9 @@
   /** Row q of an affinity from its factors, as the server would compute it, in double precision. */
   function row({ theta, phi, queries, keys, pairwise, scale }, [i, j]) {
     const [count, depth] = phi.shape;
-    const q = (i * queries[1] + j) * depth;
+    const at = i * queries[1] + j;
+    if (pairwise === "matrix") return { data: theta.data.slice(at * count, (at + 1) * count), shape: keys };
+    const q = at * depth;
     const out = new Float64Array(count);
     for (let k = 0; k < count; k++) {
       let match = 0;
@@ -59,6 +61,13 @@
       out.forEach((match, k) => { out[k] = match / sum; });
     }
     return { data: Float32Array.from(out), shape: keys };
+  }
+
+  /** A distribution's entropy against the uniform one's, as `attnviz.measures.entropy` has it. */
+  function entropy(values) {
+    if (values.length === 1) return 1;
+    const sum = values.reduce((a, b) => a + b, 0) || 1;
+    return values.reduce((total, p) => total - (p > 0 ? (p / sum) * Math.log(p / sum) : 0), 0) / Math.log(values.length);
   }
 
   /** A shape drawn light on dark, so that it is seen on any picture. */
@@ -141,5 +150,5 @@
     av.overlay(pen, { data, h, w }, [left * width, top * height, (right - left) * width, (bottom - top) * height], scale);
   }
 
-  Object.assign(av, { cell, product, strip, strips, row, links, ring, outline, cross, view, scaled, sheet, over });
+  Object.assign(av, { cell, product, strip, strips, row, entropy, links, ring, outline, cross, view, scaled, sheet, over });
 })();

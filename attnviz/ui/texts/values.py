@@ -74,6 +74,7 @@ AFFINITY = {
     "place": "row {row}, column {column}",
     "entropy": "Entropy {entropy} of a uniform row's (1 reads everywhere alike, 0 reads one place)",
     "row": "Row: sum {sum}, from {low} to {high}",
+    "part": "Row: sum {sum}, from {low} to {high}; the rest falls outside the picture, and the entropy leaves it out",
 }
 
 DEPENDENCE = {
