@@ -10,7 +10,7 @@ from attnviz.capture.edits import Change
 from attnviz.capture.taps import beside
 from attnviz.capture.values import AffinityMap, Flow, Reading, canonical
 from attnviz.mechanisms import Kind, Part
-from attnviz.mechanisms.non_local import Affinity
+from attnviz.mechanisms.non_local import Affinity, factors
 from attnviz.readers.found import Found, Gate
 from attnviz.readers.ops import Edited, Seen, Watch
 
@@ -101,11 +101,8 @@ def _value(part: Part, gate: Gate, taken: list[Tensor]) -> Tensor | tuple[Tensor
     if part.kind is not Kind.AFFINITY:
         return canonical(part.kind, taken[0])
     matrix = taken[0][:, int(part.points[0].partition(":")[2] or 0)]
-    keys = matrix.shape[-1]
-    grid = gate.grid or (1, keys)
-    # As factors: the matrix itself, and its keys' unit vectors.
-    unit = torch.eye(keys).to(matrix).expand(len(matrix), -1, -1)
-    return AffinityMap(matrix * keys, unit, grid, grid, Affinity("dot_product"))
+    grid = gate.grid or (1, matrix.shape[-1])
+    return AffinityMap(*factors(matrix), grid, grid, Affinity("matrix"))
 
 
 def _around(seen: Seen, gate: Gate) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:

@@ -95,6 +95,7 @@ class Pass:
         if self._inline is not None:
             self._inline.watch.enter(path, args, known=True)
         x = args[0]
+        self.blocks[path].check_grid(tuple(x.shape[2:]))  # what the module would raise may say nothing
         if path in self._shadowed:
             # A copy: the block may work in place. With its gradient where the twin takes the block's place.
             self._inputs[path] = x.clone() if path in self._edited else x.detach().clone()

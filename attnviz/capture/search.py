@@ -29,6 +29,8 @@ class _Look:
 
     def enter(self, module: nn.Module, args: tuple[Any, ...]) -> None:
         path = self.paths.get(id(module), STRANGER)
+        if path in self.known and args:
+            self.known[path].check_grid(tuple(args[0].shape[2:]))
         if not _leaf(module):
             self.watch.enter(path, args, known=path in self.known or path == STRANGER)
 

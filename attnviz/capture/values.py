@@ -42,7 +42,8 @@ class AffinityMap:
 
     @property
     def pairwise(self) -> str:
-        """The pairwise function: "embedded_gaussian", "gaussian", "dot_product" or "concatenation"."""
+        """The pairwise function: "embedded_gaussian", "gaussian", "dot_product" or "concatenation"; "matrix" where
+        theta (Q, K) is the affinity itself."""
         return self.pairing.pairwise
 
     @property

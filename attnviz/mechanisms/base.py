@@ -36,7 +36,7 @@ class Role(StrEnum):
     GATE = "gate"  # multiplies features, 0 to 1
     LOGIT = "logit"  # what a sigmoid will see
     TERM = "term"  # is added
-    DISTRIBUTION = "distribution"  # sums to 1
+    DISTRIBUTION = "distribution"  # sums to 1, with what falls outside the picture
 
 
 class Placement(StrEnum):
@@ -143,6 +143,10 @@ class Mechanism(nn.Module, ABC):
         if x.dim() != self.grid_dims + 2 or x.shape[1] != self.in_channels or 0 in x.shape[2:]:
             wanted = ", ".join(["batch", str(self.in_channels), *"THW"[-self.grid_dims :]])
             raise ShapeError(f"{type(self).__name__} takes a tensor of shape ({wanted}), not {tuple(x.shape)}")
+        self.check_grid(tuple(x.shape[2:]))
+
+    def check_grid(self, grid: tuple[int, ...]) -> None:
+        """Refuse features on a grid that the mechanism was not built for; most take any."""
 
     def forward(self, x: Tensor) -> Tensor:
         self.check_shape(x)

@@ -40,20 +40,28 @@ class Affinity(nn.Module):
     """The pairwise function and its normalization: how much query i reads of key j.
 
     theta (B, Q, d) and phi (B, K, d) in, the matrix (B, Q, K) out. A concatenation's factors are
-    the two halves of its projection (d = 1), since w.[theta, phi] = w1.theta + w2.phi.
+    the two halves of its projection (d = 1), since w.[theta, phi] = w1.theta + w2.phi. A "matrix" is
+    there already, as ``factors`` hands it over, and passes.
     """
 
-    def __init__(self, pairwise: Pairwise, scale: float = 1.0) -> None:
+    def __init__(self, pairwise: Pairwise | Literal["matrix"], scale: float = 1.0) -> None:
         super().__init__()
         self.pairwise, self.scale = pairwise, scale
 
     def forward(self, theta: Tensor, phi: Tensor) -> Tensor:
+        if self.pairwise == "matrix":
+            return theta
         if self.pairwise == "concatenation":
             return torch.relu(theta + phi.transpose(1, 2)) / phi.shape[1]
         match = theta @ phi.transpose(1, 2)
         if self.pairwise == "dot_product":
             return match / phi.shape[1]
         return torch.softmax(match * self.scale, dim=-1)
+
+
+def factors(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """What a "matrix" pairing takes for a whole matrix (B, Q, K): itself, and nothing for each key, (B, K, 1)."""
+    return matrix, matrix.new_zeros(len(matrix), matrix.shape[2], 1)
 
 
 class NonLocal(Mechanism):

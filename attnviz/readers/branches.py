@@ -150,7 +150,7 @@ def timm_split(module: Any) -> Twin:
         return softmax(logits[:, :, None, None]).unflatten(1, (radix, -1))
 
     if radix == 1:
-        made = assemble(lambda: SplitGate(channels), share=vector(softmax), **layers)
+        made: Mechanism = assemble(lambda: SplitGate(channels), share=vector(softmax), **layers)
         shaped = {}
     else:
         made = assemble(lambda: SplitAttention(channels, radix), share=Function(share), **layers)

@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnviz.mechanisms import GC, Kind, Mechanism, NonLocal, Part, Placement, Role, Step
-from attnviz.mechanisms.non_local import Affinity
+from attnviz.mechanisms.non_local import Affinity, factors
 from attnviz.readers.registry import reads, reads_like
-from attnviz.readers.twin import Function, Twin, assemble, chain, given, vector
+from attnviz.readers.twin import Function, Twin, assemble, chain, vector
 
 
 @reads("timm.layers.global_context.GlobalContext")
@@ -107,7 +107,7 @@ class Bilinear(Mechanism):
     def __init__(self, channels: int, groups: int, side: int) -> None:
         super().__init__(channels)
         self.side = side
-        self.affinities = nn.ModuleList(Affinity("dot_product") for _ in range(groups))
+        self.affinities = nn.ModuleList(Affinity("matrix") for _ in range(groups))
         self.parts = tuple(
             Part(f"group {i}", Kind.AFFINITY, Role.DISTRIBUTION, (f"affinities.{i}",)) for i in range(groups)
         )
@@ -147,7 +147,7 @@ class Bilinear(Mechanism):
 
     def _affinity(self, group: int, p: Tensor, q: Tensor) -> Tensor:
         matrix = torch.einsum("bik,blj->bijkl", p[:, group], q[:, group]).flatten(3).flatten(1, 2)
-        return given(self.affinities[group], matrix)
+        return self.affinities[group](*factors(matrix))
 
     def _mix(self, f: Tensor, read: list[Tensor]) -> Tensor:
         """Each group's affinity over its channels; a place within a block reads the same place of other blocks."""

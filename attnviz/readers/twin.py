@@ -7,11 +7,14 @@ output is recomputed from the attention that was read, and compared with what th
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from attnviz.mechanisms import Mechanism
+
+M = TypeVar("M", bound=Mechanism)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,22 +39,13 @@ class Twin:
         return any(point not in self.points for part in self.mechanism.parts for point in part.points)
 
 
-def assemble(mechanism: Callable[[], Mechanism], **layers: nn.Module) -> Mechanism:
+def assemble(mechanism: Callable[[], M], **layers: nn.Module) -> M:
     """A mechanism with other layers in the place of its own; those that it made are never allocated."""
     with torch.device("meta"):
         made = mechanism()
     for name, layer in layers.items():
         setattr(made, name, layer)
     return made.eval()
-
-
-def given(pairing: nn.Module, matrix: Tensor) -> Tensor:
-    """A whole affinity (B, Q, K) through a "dot_product" pairing, where it is read and edited.
-
-    It goes in as factors: the matrix itself, and its keys' unit vectors.
-    """
-    count = matrix.shape[2]
-    return pairing(matrix * count, torch.eye(count).to(matrix).expand(len(matrix), -1, -1))
 
 
 class Function(nn.Module):

@@ -12,6 +12,7 @@ from timm import layers
 from timm.layers.bottleneck_attn import BottleneckAttn
 from timm.layers.cbam import CbamModule, LightCbamModule
 from timm.layers.coord_attn import CoordAttn, EfficientLocalAttn, SimpleCoordAttn, StripAttn
+from timm.layers.halo_attn import HaloAttn
 from timm.layers.lambda_layer import LambdaLayer
 from timm.layers.non_local_attn import BatNonLocalAttn, NonLocalAttn
 from timm.models._efficientnet_blocks import SqueezeExcite
@@ -134,7 +135,11 @@ MODULES: dict[str, Callable[[], nn.Module]] = {
     "timm StripAttn skip": lambda: StripAttn(C, use_conv=False, has_skip=True),
     "timm self-attention": lambda: BottleneckAttn(C, feat_size=(16, 16), num_heads=2),
     "timm self-attention, stride": lambda: BottleneckAttn(C, 2 * C, feat_size=(16, 16), stride=2, scale_pos_embed=True),
+    "timm halo attention": lambda: HaloAttn(C, num_heads=2, block_size=4, halo_size=2),
+    "timm halo attention, stride": lambda: HaloAttn(C, 2 * C, num_heads=4, stride=2, scale_pos_embed=True),
+    "timm halo attention, mean": lambda: HaloAttn(C, num_heads=2, block_size=8, stride=2, avg_down=True, qkv_bias=True),
     "timm lambda": lambda: LambdaLayer(C, num_heads=4, r=5),
+    "timm lambda, relative places": lambda: LambdaLayer(C, feat_size=(16, 16), r=None, stride=2),
     "authors' CoordAtt": lambda: CoordAtt(C),
     **{
         f"mmcv {mode}{' sub-sampled' if pooled else ''}": lambda mode=mode, pooled=pooled: NonLocal2d(
