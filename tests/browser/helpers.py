@@ -44,7 +44,7 @@ def record(explanation: Explanation, layer: str, part: str | None = None) -> Att
 
 def settled(page: Page) -> None:
     """Wait until the server has answered what was asked last."""
-    page.wait_for_function("attnviz.get('busy') === false")
+    page.wait_for_function("window.attnviz?.get('busy') === false")
 
 
 def visit(page: Page, address: str) -> None:
@@ -125,7 +125,7 @@ def cell(page: Page, side: str = ATTENTION) -> tuple[int, int]:
 
 def upload(page: Page, path: Path) -> None:
     page.set_input_files(".av-photo input[type=file]", path)
-    page.wait_for_function("attnviz.get('busy') === true")
+    page.wait_for_function("window.attnviz?.get('busy') === true")
     settled(page)
 
 

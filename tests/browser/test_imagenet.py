@@ -113,7 +113,7 @@ def fetched(page: Page, model_id: str) -> None:
 
 
 def shown(page: Page, model_id: str) -> None:
-    page.wait_for_function("id => attnviz.get('state')?.model === id", arg=model_id, timeout=60_000)
+    page.wait_for_function("id => window.attnviz?.get('state')?.model === id", arg=model_id, timeout=60_000)
     settled(page)
 
 

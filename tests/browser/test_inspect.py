@@ -90,7 +90,7 @@ def test_a_photo_that_is_dropped_or_pasted(page: Page, photo: Path, way: str) ->
         }""",
         [base64.b64encode(photo.read_bytes()).decode(), way],
     )
-    page.wait_for_function("attnviz.get('busy') === true")
+    page.wait_for_function("window.attnviz?.get('busy') === true")
     settled(page)
     check_predictions(page, explained(first_model(), photo))
 

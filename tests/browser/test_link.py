@@ -44,7 +44,7 @@ FACTS = """() => ({
 
 def opened(page: Page, address: str) -> None:
     visit(page, address)
-    page.wait_for_function("attnviz.get('busy') !== undefined")
+    page.wait_for_function("window.attnviz?.get('busy') !== undefined")
     settled(page)
 
 
@@ -173,7 +173,7 @@ def test_a_link_opens_its_tab_each_time(page: Page, served: str) -> None:
     for number in range(6):
         page.goto(f"{served}/?tab=read&model=resnet18t-se&lecture={number % 2}")
         expect(page.locator(".av-text").first).to_be_visible()
-        page.wait_for_function("attnviz.get('state')?.model === 'resnet18t-se'")
+        page.wait_for_function("window.attnviz?.get('state')?.model === 'resnet18t-se'")
         settled(page)
 
 
