@@ -11,8 +11,8 @@ from filelock import FileLock, Timeout
 
 from attnviz.errors import AttnvizError, CanceledError, ModelError
 from attnviz.stock.entries import Entry
-from attnviz.stock.files import CutError, Progress, receive
-from attnviz.stock.origins import Origin, Remote
+from attnviz.stock.files import CutError, Progress, Remote, receive
+from attnviz.stock.origins import Origin
 from attnviz.stock.reach import PATIENCE, offline
 
 TICK = 0.1  # seconds between two looks at what others are doing

@@ -5,14 +5,12 @@ import re
 import shutil
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from attnviz.errors import AttnvizError, CanceledError, ModelError
-
-if TYPE_CHECKING:
-    from attnviz.stock.origins import Digest, Remote
 
 WAIT = 10.0  # seconds without a byte after which a connection counts as cut
 PAUSE = 0.5  # seconds before it is tried again
@@ -20,6 +18,19 @@ TRIES = 3  # attempts in a row that bring no byte
 BUSY = (408, 429, 500, 502, 503, 504)  # answers of a server that may do better in a moment
 
 Progress = Callable[[int, int | None], None]
+Digest = tuple[str, str]  # an algorithm of hashlib, and the beginning of the hexadecimal digest
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A file as its server describes it: where it is got, its size (None where unknown), its published hash (None
+    where there is none), and where it is to lie."""
+
+    url: str
+    headers: dict[str, str]
+    size: int | None
+    digest: Digest | None
+    target: Path
 
 
 class CutError(Exception):
@@ -34,7 +45,7 @@ class RefusedError(Exception):
         self.response = response
 
 
-def receive(remote: "Remote", stop: threading.Event, progress: Progress) -> None:
+def receive(remote: Remote, stop: threading.Event, progress: Progress) -> None:
     """Get a file under its own name, from where an earlier attempt ended.
 
     Args:
@@ -70,7 +81,7 @@ def receive(remote: "Remote", stop: threading.Event, progress: Progress) -> None
     part.replace(remote.target)
 
 
-def _stream(remote: "Remote", part: Path, stop: threading.Event, progress: Progress) -> int:
+def _stream(remote: Remote, part: Path, stop: threading.Event, progress: Progress) -> int:
     """One connection's worth; the size of the whole file."""
     from huggingface_hub import get_session
 
@@ -128,7 +139,7 @@ def _make_room(folder: Path, needed: int) -> None:
         )
 
 
-def check(path: Path, digest: "Digest") -> None:
+def check(path: Path, digest: Digest) -> None:
     """Raises ModelError for a file whose hash is not the published one."""
     algorithm, wanted = digest
     with path.open("rb") as file:

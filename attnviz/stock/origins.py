@@ -13,21 +13,9 @@ from typing import ClassVar, Protocol
 from urllib.parse import urlsplit
 
 from attnviz.errors import ModelError
+from attnviz.stock.files import Remote, check
 
 RELEASES = "ATTNVIZ_RELEASES"  # a mirror of the release files, by the same paths: https://mirror.example.org
-Digest = tuple[str, str]  # an algorithm of hashlib, and the beginning of the hexadecimal digest
-
-
-@dataclass(frozen=True)
-class Remote:
-    """A file as its server describes it: where it is got, its size (None where unknown), its published hash (None
-    where there is none), and where it is to lie."""
-
-    url: str
-    headers: dict[str, str]
-    size: int | None
-    digest: Digest | None
-    target: Path
 
 
 class Origin(Protocol):
@@ -158,8 +146,6 @@ class PytorchcvFile(_Release):
 
     def settle(self, target: Path) -> Path:
         """Unpack under another name, check, and only then give it its own."""
-        from attnviz.stock.files import check
-
         partial = self._file.with_name(self._file.name + ".unpacked")
         try:
             with zipfile.ZipFile(target) as archive, archive.open(self._file.name) as packed, partial.open("wb") as out:
