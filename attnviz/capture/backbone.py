@@ -5,6 +5,7 @@ import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from numbers import Integral
 from typing import Any
 
@@ -77,7 +78,8 @@ class Backbone:
         self._flags = {parameter: parameter.requires_grad for parameter in model.parameters()}
         self._heads: dict[tuple[int, ...], Head] = {}
         self._findings: dict[tuple[int, ...], Findings] = {}
-        self._searched, self._search = not search, Search({}, frozenset(), ())
+        self._searching, self._searches = search, dict[tuple[int, ...], Search]()  # by a picture's shape
+        self._known = Search(self.blocks, frozenset(), ())
         self._lock, self._copying = threading.Lock(), threading.Lock()
         self._copy: nn.Module | None = None
         self.taps = Taps(model, tuple(self.blocks), points, beside)
@@ -137,22 +139,28 @@ class Backbone:
         key = tuple(x.shape)
         with self._lock:
             if key not in self._findings:
-                watcher = self._pass(keep=frozenset(self.blocks))
+                watcher = self._pass(x, keep=frozenset(self.blocks))
                 with torch.inference_mode(False), torch.no_grad(), running(watcher):
                     self.model(self.place(_noise(x)))
-                self._findings[key] = Findings(examine(self.blocks, watcher), self._search.skipped)
+                self._findings[key] = Findings(examine(watcher.blocks, watcher), self._search(x).skipped)
             return self._findings[key]
 
     def _prepare(self, x: Tensor) -> None:
-        """Look once, on a pass of noise, for attention that no reader knows."""
+        """Look, on a pass of noise, for attention that no reader knows: once for each size, for it may be another."""
         self._check_mode()
         with self._lock:
-            if self._searched:
+            if not self._searching or tuple(x.shape[1:]) in self._searches:
                 return
-            self._search = look(self.model, self.place(_noise(x)), self.blocks)
-            self.blocks = _in_order(self.model, self.blocks | self._search.blocks)
-            self.taps.scopes(self.model, sorted(self._search.scopes))
-            self._searched = True
+            known = self._known.blocks
+            found = look(self.model, self.place(_noise(x[:1])), known)
+            told = frozenset[str]().union(*(search.scopes for search in self._searches.values()))
+            self.taps.scopes(self.model, sorted(found.scopes - told))
+            self.blocks = _in_order(self.model, self.blocks | found.blocks)
+            self._searches[tuple(x.shape[1:])] = replace(found, blocks=_in_order(self.model, known | found.blocks))
+
+    def _search(self, x: Tensor) -> Search:
+        """All that is known of the network where it is given pictures of that shape."""
+        return self._searches.get(tuple(x.shape[1:]), self._known)
 
     def _plan(
         self, edits: Sequence[Edit], size: tuple[int, ...], unverified: frozenset[str] = frozenset()
@@ -161,8 +169,9 @@ class Backbone:
         theirs = [path for path, block in self.blocks.items() if path in self.twins or isinstance(block, Found)]
         return plan(edits, self.blocks, self.means, size, theirs, unverified)
 
-    def _pass(self, **options: Any) -> Pass:
-        return Pass(self.taps, self.blocks, self.twins, self._search.scopes, **options)
+    def _pass(self, x: Tensor, **options: Any) -> Pass:
+        search = self._search(x)
+        return Pass(self.taps, search.blocks, self.twins, search.scopes, **options)
 
     def run(
         self,
@@ -178,10 +187,10 @@ class Backbone:
         self._prepare(x)
         changes: dict[str, list[Change]] = {}
         if edits:
-            foreign = self.twins or self._search.blocks
+            foreign = self.twins or self._searching
             unverified = self.findings(x).unverified if foreign else frozenset()
             changes = self._plan(edits, tuple(x.shape[2:]), unverified)
-        watcher = self._pass(changes=changes, cut=cut, watch=frozenset(watch), keep=frozenset(keep), read=read)
+        watcher = self._pass(x, changes=changes, cut=cut, watch=frozenset(watch), keep=frozenset(keep), read=read)
         with torch.inference_mode(False), torch.set_grad_enabled(cut is not None), running(watcher):
             output = self.model(self.place(x))
         watcher.finish()
@@ -208,7 +217,7 @@ class Backbone:
     def steps(self, layer: str, block_input: Tensor, edits: Sequence[Edit], size: tuple[int, ...], call: int) -> Any:
         """A block's steps for an input (1, C, *grid), with the edits that stand in that call."""
         changes = self._plan(edits, size) if edits else {}  # checked when the pass was made that is stepped through
-        watcher = self._pass(changes=changes, read=False, first_call=call)
+        watcher = self._pass(block_input, changes=changes, read=False, first_call=call)
         with torch.no_grad(), running(watcher):
             return self.blocks[layer].steps(block_input)
 
@@ -236,14 +245,14 @@ class Backbone:
             raise ModelError("the model is in training mode, at least in part; call .eval() on it before explaining")
 
     def _find_head(self, x: Tensor) -> Head:
-        watcher = self._pass(read=False, probe=True)
+        watcher = self._pass(x, read=False, probe=True)
         linears = [path for path, module in self.model.named_modules() if isinstance(module, nn.Linear) and path]
         watcher.watch = frozenset(linears)
         with torch.inference_mode(False), torch.no_grad(), running(watcher):
             output = self.model(self.place(x))
 
         def leads(layer: str) -> bool:
-            cut = self._pass(read=False, cut=Cut(layer))
+            cut = self._pass(x, read=False, cut=Cut(layer))
             with torch.inference_mode(False), torch.enable_grad(), running(cut):
                 found = scores(self.model(self.place(x)))
             return found is not None and found.requires_grad

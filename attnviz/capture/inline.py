@@ -9,6 +9,7 @@ from torch import Tensor
 from attnviz.capture.edits import Change
 from attnviz.capture.taps import beside
 from attnviz.capture.values import AffinityMap, Flow, Reading, canonical
+from attnviz.errors import ModelError
 from attnviz.mechanisms import Kind, Part
 from attnviz.mechanisms.non_local import Affinity, factors
 from attnviz.readers.found import Found, Gate
@@ -66,6 +67,11 @@ class Inline:
             block = self._found.get(seen.scope)
             gate = block.gates.get(str(seen.index)) if block else None
             if block is not None and gate is not None:
+                if (seen.function, tuple(seen.value.shape[1:])) != gate.of:
+                    raise ModelError(
+                        f"{seen.scope} does not compute for this picture what it computed when it was looked at, "
+                        "so its attention cannot be read"
+                    )
                 yield seen, block, gate
 
     def _replacing(self, scope: str, index: int, call: int) -> Edited | None:

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
-from attnviz.readers.found import Found, blocks
+from attnviz.mechanisms import Mechanism
+from attnviz.readers.found import blocks
 from attnviz.readers.ops import ROOT, Watch
 
 STRANGER = "?"  # a module that the network calls and does not hold: what happens there is not its own
@@ -34,7 +35,8 @@ class _Look:
         if not _leaf(module):
             self.watch.enter(path, args, known=path in self.known or path == STRANGER)
 
-    def leave(self, module: nn.Module) -> None:
+    def leave(self, module: nn.Module, output: Any) -> None:
+        self.watch.saw(output)
         if not _leaf(module):
             self.watch.leave(self.paths.get(id(module), STRANGER))
 
@@ -46,9 +48,10 @@ def _leaf(module: nn.Module) -> bool:
 
 @dataclass(frozen=True)
 class Search:
-    """What a search found: blocks by path; every module in whose forward a gate was called; what was not understood."""
+    """What is known of a network: its blocks by path, the modules in whose forward a gate was called, and what was
+    not understood."""
 
-    blocks: dict[str, Found]
+    blocks: dict[str, Mechanism]
     scopes: frozenset[str]
     skipped: tuple[str, ...]
 
@@ -78,7 +81,8 @@ def look(model: nn.Module, x: Tensor, known: Mapping[str, Any]) -> Search:
         _looking.reset(token)
     names = {path or ROOT: type(module).__name__ for path, module in model.named_modules()}
     found, skipped = blocks(sight.watch.seen, names.__getitem__)
-    return Search(found, frozenset(seen.scope for seen in sight.watch.seen) - {ROOT}, skipped)
+    skipped = (*skipped, *(f"{scope}: attention with a mask or dropout of torch's own" for scope in sight.watch.missed))
+    return Search({**found}, frozenset(seen.scope for seen in sight.watch.seen) - {ROOT}, skipped)
 
 
 def _enter(module: nn.Module, args: tuple[Any, ...]) -> None:
@@ -87,6 +91,6 @@ def _enter(module: nn.Module, args: tuple[Any, ...]) -> None:
         sight.enter(module, args)
 
 
-def _leave(module: nn.Module, _: tuple[Any, ...], __: Any) -> None:
+def _leave(module: nn.Module, _: tuple[Any, ...], output: Any) -> None:
     if (sight := _looking.get()) is not None:
-        sight.leave(module)
+        sight.leave(module, output)

@@ -7,7 +7,7 @@ shape, gives what the network had.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from math import isqrt, prod
+from math import prod
 from typing import Any
 
 import torch
@@ -41,6 +41,7 @@ class Gate:
     grid: tuple[int, ...] | None = None  # of an affinity's keys or a context
     plus: bool = False
     error: float = float("inf")
+    of: tuple[str, tuple[int, ...]] = ("", ())  # the function that gave it, and the shape of what that gave
 
 
 class Found(Mechanism):
@@ -84,6 +85,7 @@ def blocks(seen: list[Seen], label: Callable[[str], str]) -> tuple[dict[str, Fou
     skipped = []
     for each in seen:
         gate = classify(each)
+        gate = gate and replace(gate, of=(each.function, tuple(each.value.shape[1:])))
         if each.call:
             _again(found.get(each.scope, []), each, gate)
         elif gate is not None:
@@ -93,8 +95,9 @@ def blocks(seen: list[Seen], label: Callable[[str], str]) -> tuple[dict[str, Fou
             part = each.batch is not None and len(each.value) != each.batch
             where = " in each of many windows" if part else ""
             skipped.append(f"{each.scope}: a {each.function.strip('_')} of shape {shape}{where}")
-    whole = {scope: Found(label(scope), gates) for scope, gates in found.items() if _whole(gates)}
-    return whole, (*skipped, *(f"{scope}: one strip without the other" for scope in found if scope not in whole))
+    whole = {scope: _whole(gates) for scope, gates in found.items()}
+    lone = [f"{scope}: one strip without the other" for scope in found if len(whole[scope]) < len(found[scope])]
+    return {scope: Found(label(scope), gates) for scope, gates in whole.items() if gates}, (*skipped, *lone)
 
 
 def _again(gates: list[Gate], seen: Seen, now: Gate | None) -> None:
@@ -110,22 +113,23 @@ def _again(gates: list[Gate], seen: Seen, now: Gate | None) -> None:
 def _gates_something(seen: Seen) -> bool:
     """Whether a gate that was not classified may be attention: no activation, and no classes' probabilities."""
     activation = any(use.own_input or _pointwise(seen.source, use.other) for use in seen.uses)
-    return not seen.last and seen.value.dim() > 2 and not activation
+    classes = seen.value.dim() <= 2 and seen.function not in SIGMOIDS and not seen.uses
+    return not seen.last and seen.value.dim() > 1 and not classes and not activation
 
 
 def _pointwise(source: Tensor, x: Tensor | None) -> bool:
     """Whether each gate hangs on its own feature alone, by a line for each channel: x * sigmoid(v x + b)."""
-    if x is None or x.dim() != 4 or source.shape != x.shape:
+    if x is None or x.dim() != 4 or source.shape != x.shape or x[0, 0].numel() == 1:
         return False
     s, f = (each.flatten(2) - each.flatten(2).mean(2, keepdim=True) for each in (source, x))
     slope = (s * f).sum(2, keepdim=True) / (f * f).sum(2, keepdim=True).clamp(min=1e-12)
     return float((s - slope * f).abs().max()) <= 1e-3 * float(s.abs().max())
 
 
-def _whole(gates: list[Gate]) -> bool:
-    """Whether strips come in pairs."""
-    strips = [gate.strip for gate in gates if gate.strip is not None]
-    return sorted(strips) in ([], [0, 1])
+def _whole(gates: list[Gate]) -> list[Gate]:
+    """A block's gates; of strips, those that come as a pair."""
+    strips = sorted(gate.strip for gate in gates if gate.strip is not None)
+    return gates if strips in ([], [0, 1]) else [gate for gate in gates if gate.strip is None]
 
 
 def classify(seen: Seen) -> Gate | None:
@@ -156,7 +160,7 @@ def _product(seen: Seen, use: Use) -> Gate | None:
         return _branches(seen, use, seen.value.shape[seen.axis], channels)  # a branch's share, taken out of all
     kind = KINDS.get(varies)
     strip = STRIPS.get(varies)
-    if kind is None and strip is None:
+    if (kind is None and strip is None) or (kind is not Kind.CHANNEL and not _placed((height, width), seen.picture)):
         return None
     shape = [n if varied else 1 for n, varied in zip((channels, height, width), varies, strict=True)]
     if seen.value.numel() == batch * prod(shape):
@@ -177,11 +181,13 @@ def _branches(seen: Seen, use: Use, count: int, channels: int) -> Gate | None:
     assert seen.axis is not None
     assert use.other is not None
     axis, batch = seen.axis, len(use.other)
+    if axis == 0:
+        return None
     if seen.value.shape[axis] != count or seen.value.numel() != batch * count * channels:
         return None
 
     def take(value: Tensor) -> Tensor:
-        return value.movedim(axis, 1).reshape(batch, count, channels)
+        return value.movedim(axis, 1).reshape(len(value), count, channels)
 
     def give(value: Tensor, like: Tensor) -> Tensor:
         moved = like.movedim(axis, 1)
@@ -197,27 +203,26 @@ def _branches(seen: Seen, use: Use, count: int, channels: int) -> Gate | None:
 
 def _matrix(seen: Seen, use: Use) -> Gate | None:
     """A softmax over positions that a matrix product reads by: a row for each query, or one for all."""
-    if seen.function != "softmax" or seen.axis is None or use.other is None or use.result is None:
+    value, read = seen.value, use.gate
+    if seen.function != "softmax" or seen.axis is None or use.other is None or use.result is None or read is None:
         return None
-    keys, value = seen.value.shape[seen.axis], seen.value
-    grid = _grid(seen.grid, keys)
-    batch = value.shape[0]
+    batch, keys = len(value), value.shape[seen.axis]
+    grid = _grid(seen, keys)
     if grid is None:
         return None
     if value.numel() == batch * keys:
         context = value.reshape(batch, keys)
         error = min(_error(again, use.result) for again in _read_by(context, use.other, keys))
-        return Gate(
-            seen.index, Kind.CONTEXT, Role.DISTRIBUTION, _reshaped([1, *grid]), _given, 1, grid=grid, error=error
-        )
+        take = _reshaped([1, *grid])
+        return Gate(seen.index, Kind.CONTEXT, Role.DISTRIBUTION, take, _given, 1, grid=grid, error=error)
     if seen.axis != value.dim() - 1 or value.shape[-2] != keys or value.numel() > batch * HEADS * keys * keys:
         return None
+    # Queries are rows: on the features' left the gate is read as it is, on their right transposed.
+    rows = read if use.first else read.transpose(-1, -2)
+    if not torch.equal(rows.reshape(value.shape), value):
+        return None  # it is read along the other axis, over which it does not sum to one
     heads = value.numel() // (batch * keys * keys)
-    other = use.other
-    again = (
-        [value @ other] if use.first and other.shape[-2] == keys else [other @ value, other @ value.transpose(-1, -2)]
-    )
-    error = min(_error(each, use.result) for each in again)
+    error = _error(read @ use.other if use.first else use.other @ read, use.result)
     take = _reshaped([heads, keys, keys])
     return Gate(seen.index, Kind.AFFINITY, Role.DISTRIBUTION, take, _given, 1, heads=heads, grid=grid, error=error)
 
@@ -231,12 +236,16 @@ def _read_by(context: Tensor, other: Tensor, keys: int) -> Iterator[Tensor]:
     yield torch.full((), float("nan"))
 
 
-def _grid(grid: tuple[int, ...] | None, positions: int) -> tuple[int, ...] | None:
-    """The grid of so many positions: the features' own, or a square."""
-    if grid is not None and prod(grid) == positions:
-        return grid
-    side = isqrt(positions)
-    return (side, side) if side * side == positions and side > 1 else None
+def _grid(seen: Seen, positions: int) -> tuple[int, ...] | None:
+    """The grid of so many positions that features had, near enough to the gate; None where none had."""
+    return next((grid for grid in seen.grids if prod(grid) == positions > 1 and _placed(grid, seen.picture)), None)
+
+
+def _placed(grid: tuple[int, ...], picture: tuple[int, ...] | None) -> bool:
+    """Whether a grid lies on the picture: it has its aspect, to two cells. Others are of channels, patches, windows."""
+    if picture is None:
+        return True
+    return abs(grid[0] * picture[1] - grid[1] * picture[0]) <= 2 * max(picture)
 
 
 def _parts(gates: list[Gate]) -> Iterator[Part]:

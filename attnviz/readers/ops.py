@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-SIGMOIDS = {"sigmoid", "sigmoid_", "expit", "hardsigmoid"}
+SIGMOIDS = {"sigmoid", "sigmoid_", "expit", "hardsigmoid", "hardsigmoid_"}
 GATES = SIGMOIDS | {"softmax"}
 PRODUCTS = {"mul", "mul_", "multiply", "__mul__", "__rmul__", "__imul__"}
 SUMS = {"add", "__add__", "__radd__"}
@@ -60,7 +60,8 @@ class Seen:
     axis: int | None  # of a softmax
     source: Tensor  # what the function was given
     value: Tensor
-    grid: tuple[int, ...] | None  # of the scope's own input
+    grids: frozenset[tuple[int, ...]]  # that features in the scope had, or where it is given none, in the network
+    picture: tuple[int, ...] | None  # the grid of the network's input
     batch: int | None  # of the network's
     time: int  # rises with what the network computes
     edited: bool = False
@@ -70,6 +71,15 @@ class Seen:
 
 
 Meeting = tuple[int, tuple[Tensor, Seen, bool]]  # a gate as the how manieth argument, and whether one was added to it
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """A module that runs: whether a reader knows it, and how many features had been seen when it was given its own."""
+
+    scope: str
+    known: bool = False
+    since: int = 0
 
 
 class Watch(TorchFunctionMode):
@@ -86,8 +96,10 @@ class Watch(TorchFunctionMode):
     ) -> None:
         super().__init__()
         self.seen: list[Seen] = []
+        self.missed: list[str] = []  # scopes of attention that is not computed again here
         self._edit, self._clock, self._keep = edit, clock, keep
-        self._stack: list[tuple[str, bool, tuple[int, ...] | None]] = []
+        self._stack: list[_Frame] = []
+        self._grids: list[tuple[int, ...]] = []  # of all features until now, the network's input first
         self._calls: Counter[str] = Counter()
         self._counts: Counter[tuple[str, int]] = Counter()
         self._batch: int | None = None
@@ -98,12 +110,18 @@ class Watch(TorchFunctionMode):
         x = args[0] if args else None
         if self._batch is None and isinstance(x, Tensor):
             self._batch = len(x)
-        grid = tuple(x.shape[2:]) if isinstance(x, Tensor) and x.dim() == 4 else None
-        self._stack.append((scope, known, grid))
+        given = isinstance(x, Tensor) and x.dim() == 4
+        self._stack.append(_Frame(scope, known, len(self._grids) if given else 0))
+        self.saw(x)
+
+    def saw(self, features: Any) -> None:
+        """Features that a module was given, or gave."""
+        if isinstance(features, Tensor) and features.dim() == 4:
+            self._grids.append(tuple(features.shape[2:]))
 
     def leave(self, scope: str) -> None:
         """A module has ended."""
-        if self._stack and self._stack[-1][0] == scope:
+        if self._stack and self._stack[-1].scope == scope:
             self._stack.pop()
             self._calls[scope] += 1
 
@@ -112,7 +130,7 @@ class Watch(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
-        if any(known for _, known, _ in self._stack):
+        if any(frame.known for frame in self._stack):
             return func(*args, **kwargs)
         if name in GATES and args and isinstance(args[0], Tensor):
             return self._gate(name, func, args, kwargs)
@@ -121,9 +139,11 @@ class Watch(TorchFunctionMode):
         met = [(place, self._alias[id(arg)]) for place, arg in enumerate(args[:3]) if id(arg) in self._alias]
         for _, (_, seen, _) in met:
             seen.last = False
-        if not met or (name not in VIEWS | PRODUCTS | SUMS | MATRIX_PRODUCTS and name != "einsum"):
+        if not met or (name not in VIEWS | PRODUCTS | SUMS | MATRIX_PRODUCTS | {"einsum"}):
             return func(*args, **kwargs)
         others = [arg for arg in args if isinstance(arg, Tensor) and id(arg) not in self._alias]
+        if name == "einsum" and others:
+            return self._einsum(met[0], others[0], func, args, kwargs)
         if not others:
             result = func(*args, **kwargs)
             self._follow(name, met, args, result)
@@ -138,20 +158,26 @@ class Watch(TorchFunctionMode):
         return result
 
     def _gate(self, name: str, func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-        value = func(*args, **kwargs)
-        scope, _, grid = self._stack[-1] if self._stack else (ROOT, False, None)
+        frame = self._stack[-1] if self._stack else _Frame(ROOT)
+        scope = frame.scope
         call = self._calls[scope]
         index = self._counts[scope, call]
         self._counts[scope, call] += 1
+        source = args[0].detach().clone() if self._keep else args[0]
         change = self._edit(scope, index, call)
-        if change is not None:
-            value = change(value)
+        if change is None:
+            value = func(*args, **kwargs)
+        elif name.endswith("_") or kwargs.get("inplace") or any(each is True for each in args[1:]):
+            # In place: whoever holds the tensor sees the edit.
+            value = args[0].copy_(change(func(args[0].clone(), *args[1:], **kwargs)))
+        else:
+            value = change(func(*args, **kwargs))
         axis = kwargs.get("dim", args[1] if len(args) > 1 else None) if name == "softmax" else None
         axis = axis % value.dim() if isinstance(axis, int) else None
         kept = value.detach().clone()
-        source = args[0].detach().clone() if self._keep else args[0]
-        edited = change is not None
-        seen = Seen(scope, call, index, name, axis, source, kept, grid, self._batch, next(self._clock), edited)
+        grids, picture = frozenset(self._grids[frame.since :]), next(iter(self._grids), None)
+        time, edited = next(self._clock), change is not None
+        seen = Seen(scope, call, index, name, axis, source, kept, grids, picture, self._batch, time, edited)
         seen.given = args[0]
         self.seen.append(seen)
         self._alias[id(value)] = (value, seen, False)
@@ -160,22 +186,42 @@ class Watch(TorchFunctionMode):
     def _attention(self, func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """softmax(q k / sqrt(d) + bias) v, whose weights torch does not give: they are computed here.
 
-        Masks that leave places out are not read.
+        With dropout, a causal mask or shared keys they are only noted, and so named as not read.
         """
-        bias = kwargs.get("attn_mask")
-        odd = kwargs.get("is_causal") or kwargs.get("enable_gqa") or (bias is not None and bias.dtype == torch.bool)
+        given = dict(zip(("query", "key", "value", "attn_mask", "dropout_p", "is_causal"), args, strict=False)) | kwargs
+        q, k, v, bias = (given.get(each) for each in ("query", "key", "value", "attn_mask"))
         result = func(*args, **kwargs)
-        if len(args) != 3 or odd or kwargs.get("dropout_p"):
+        odd = any(given.get(each) for each in ("dropout_p", "is_causal", "enable_gqa"))
+        if odd or not all(isinstance(each, Tensor) for each in (q, k, v)):
+            self.missed.append(self._stack[-1].scope if self._stack else ROOT)
             return result
-        q, k, v = args
-        scale = kwargs.get("scale") or q.shape[-1] ** -0.5
-        logits = q @ k.transpose(-1, -2) * scale
-        value = self._gate("softmax", torch.softmax, (logits if bias is None else logits + bias,), {"dim": -1})
+        assert isinstance(q, Tensor)
+        assert isinstance(k, Tensor)
+        assert isinstance(v, Tensor)
+        logits = q @ k.transpose(-1, -2) * (given.get("scale") or q.shape[-1] ** -0.5)
+        if bias is not None:
+            logits = logits.masked_fill(~bias, -torch.inf) if bias.dtype == torch.bool else logits + bias
+        value = self._gate("softmax", torch.softmax, (logits,), {"dim": -1})
         seen = self.seen[-1]
         seen.last = False
         if seen.edited:
             result = value @ v
         seen.uses.append(self._met(self._meeting("matmul", (0, (value, seen, False)), v), result))
+        return result
+
+    def _einsum(
+        self, met: Meeting, x: Tensor, func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]
+    ) -> Any:
+        """A sum over indices that is a product, or a matrix product: as that, with the axes in its order."""
+        place, (gate, seen, plus) = met
+        as_known = arranged(args[0], place, gate, x) if isinstance(args[0], str) and len(args) == 3 else None
+        if as_known is None:
+            return func(*args, **kwargs)
+        name, gate, other, order = as_known
+        use = self._meeting(name, (0, (gate, seen, plus)), other)
+        use.own_input = x is seen.given
+        result = func(*args, **kwargs)
+        seen.uses.append(self._met(use, result.permute(order)))
         return result
 
     def _follow(self, name: str, met: list[Meeting], args: Sequence[Any], result: Any) -> None:
@@ -206,6 +252,32 @@ class Watch(TorchFunctionMode):
         if self._keep:
             use.result = result.detach().clone()
         return use
+
+
+def arranged(equation: str, place: int, gate: Tensor, x: Tensor) -> tuple[str, Tensor, Tensor, list[int]] | None:
+    """An einsum of a gate (its 1st or 2nd operand, by ``place``) and features as a product, or as a matrix product.
+
+    Gives the function's name, the gate and the features as that takes them, and the order of the result's axes
+    there; None for a sum that is neither.
+    """
+    operands, arrow, out = equation.replace(" ", "").partition("->")
+    letters = operands.split(",")
+    if not arrow or "." in equation or len(letters) != 2 or any(len(set(each)) < len(each) for each in (*letters, out)):
+        return None
+    of_gate, of_x = letters if place == 1 else letters[::-1]
+    summed = [each for each in of_gate if each in of_x and each not in out]
+    if not summed and set(of_gate) <= set(of_x) == set(out):  # a gate for each, along the axes that it has
+        spread = gate.permute([of_gate.index(each) for each in of_x if each in of_gate])
+        for axis, each in enumerate(of_x):
+            spread = spread if each in of_gate else spread.unsqueeze(axis)
+        return "mul", spread, x, [out.index(each) for each in of_x]
+    alone = [each for each in of_gate if each not in of_x], [each for each in of_x if each not in of_gate]
+    both = [each for each in of_gate if each in of_x and each in out]
+    if len(summed) != 1 or [len(each) for each in alone] != [1, 1] or set(out) != {*both, *alone[0], *alone[1]}:
+        return None
+    rows, columns = [*both, *alone[0], *summed], [*both, *summed, *alone[1]]
+    order = [out.index(each) for each in (*both, *alone[0], *alone[1])]
+    return "matmul", gate.permute([of_gate.index(each) for each in rows]), x.permute([*map(of_x.index, columns)]), order
 
 
 def _along(other: Tensor, keys: int) -> Tensor | None:
