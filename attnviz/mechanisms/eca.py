@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from attnviz.errors import OptionError
 from attnviz.mechanisms.base import Kind, Mechanism, Part, Placement, Role, Step, finite, positive, spread, squeeze
 
+WIDEST = 65_535  # channels that a kernel may span
+
 
 class ECA(Mechanism):
     """Efficient Channel Attention (Wang et al. 2020, eq. 9 and 12).
@@ -68,8 +70,10 @@ def kernel_size(channels: int, gamma: float = 2, b: float = 1) -> int:
     finite("ECA", gamma=gamma, b=b)
     if not gamma:
         raise OptionError(f"ECA: gamma is {gamma!r}; it divides, so it must not be 0")
-    t = int(abs((math.log2(channels) + b) / gamma))
-    return t if t % 2 else t + 1
+    t = abs((math.log2(channels) + b) / gamma)
+    if t > WIDEST:
+        raise OptionError(f"ECA: gamma {gamma!r} and b {b!r} give a kernel of {t:.3g}; at most {WIDEST} makes sense")
+    return int(t) if int(t) % 2 else int(t) + 1
 
 
 def _odd(option: str, value: int) -> int:

@@ -14,6 +14,7 @@ from attnviz.ui.payloads import Payload, number
 
 QUANTITIES = ("params", "macs", "activations")
 BATCH, OPTIMIZER = 32, "SGD with momentum"  # of the estimate of training's memory
+SIDES = (96, 128, 160, 224, 320)  # of an input
 UNITS = ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " K"), (1, ""))
 
 
@@ -23,6 +24,11 @@ def names(analyst: Analyst) -> dict[str, str]:
     built = {f"{zoo.RANDOM}{name}": texts.BUILT_NAMES.get(name, name) for name in BUILT}
     others = [card for card in analyst.cards.values() if card.id not in family]
     return family | built | {f"{zoo.RANDOM}{card.id}": model_name(card) for card in others}
+
+
+def sides(analyst: Analyst) -> tuple[int, ...]:
+    """The sides of the square inputs that can be counted: usual ones, and those that the networks were trained with."""
+    return tuple(sorted({*SIDES, *(card.input_size for card in analyst.cards.values())}))
 
 
 def counted(count: float) -> str:

@@ -1,6 +1,7 @@
 """Does it matter? The prediction and Grad-CAM with the attention as it is, and with it changed."""
 
 from attnviz import Edit, Explanation, explain
+from attnviz.capture.outputs import places
 from attnviz.errors import EditError
 from attnviz.ui import texts
 from attnviz.ui.analysis import View
@@ -27,7 +28,8 @@ def matter(view: View) -> Payload | None:
         "validation": _validation(view),
     }
     if view.target is None:
-        return value | {"refused": texts.MATTER_NO_LOGITS}
+        placeless = places(view.explanation.output) is None
+        return value | {"refused": texts.MATTER_NO_LOGITS if placeless else texts.MATTER_PLACES}
     value["before"] = _side(view, view.explanation)
     try:
         changed = edited(view)

@@ -150,7 +150,8 @@ def attention(view: View) -> Payload:
     """What the attention canvas draws for the chosen block."""
     record = view.record
     if record is None:
-        return {"title": texts.NO_ATTENTION_TITLE, "empty": texts.NO_ATTENTION}
+        skipped = view.explanation.backbone.findings(view.explanation.input).skipped
+        return {"title": texts.NO_ATTENTION_TITLE, "empty": texts.UNREAD_ATTENTION if skipped else texts.NO_ATTENTION}
     where = record.layer + (f" · {record.part}" if record.part else "")
     value: Payload = {
         "layer": record.layer,
@@ -160,6 +161,7 @@ def attention(view: View) -> Payload:
         "title": title(record),
         "note": prose.SEES[record.kind, record.role],
         "grid": list(asked_grid(record)),
+        "query": list(view.place),
     }
     values: Any = record.values
     channel = view.state.channel

@@ -269,3 +269,21 @@ def test_what_is_said_of_a_block_that_is_left_is_not_asked_of_the_next(page: Pag
         }"""
     )
     assert found == {"asked": [None, None], "count": 2, "busy": False}
+
+
+def test_a_class_of_the_network_that_is_leaving_is_not_asked_of_the_next(page: Page) -> None:
+    """Clicked while another network is on its way, an index would be another class there."""
+    random = "random:timm:mobilenetv3_small_100.lamb_in1k"
+    other = page.locator('.av-prediction [data-index="7"]').get_attribute("data-index")
+    assert other == "7"
+    page.evaluate(
+        """model => {
+            attnviz.put("wish", { model });
+            document.querySelector('.av-prediction [data-index="7"]').click();
+        }""",
+        random,
+    )
+    page.wait_for_function("model => window.attnviz?.get('state')?.model === model", arg=random, timeout=60_000)
+    settled(page)
+    assert page.evaluate("attnviz.get('state').target") is None
+    check_cam(page, explained(random, first_example()))

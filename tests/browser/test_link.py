@@ -11,6 +11,7 @@ from attnviz import attribute
 from tests.browser.helpers import (
     ATTENTION,
     CAM,
+    cell,
     check_cam,
     check_predictions,
     choose_block,
@@ -204,3 +205,15 @@ def test_export(page: Page, kind: str) -> None:
     else:
         assert data.startswith({"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF", "py": b'"""Made by attnviz'}[kind])
     settled(page)
+
+
+def test_a_place_is_where_the_cross_stands(page: Page, served: str) -> None:
+    """The maps' cross and the formula's place are one, until a person moves the pointer."""
+    visit(page, f"{served}/?model=resnet18t-scse&block=stage3.1.attention&part=sse&class=golf+ball&at=7%2C9")
+    page.wait_for_function("window.attnviz?.get('state')?.query?.join() === '7,9'")
+    settled(page)
+    assert cell(page) == (7, 9)
+    expect(page.locator(".av-stepper")).to_contain_text("at row 7, column 9")
+    page.click('.av-prediction [data-index="2"]')
+    settled(page)
+    assert cell(page) == (7, 9)

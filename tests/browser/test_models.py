@@ -177,12 +177,16 @@ def test_a_link_holds_the_networks(page: Page, served: str) -> None:
     page.select_option(f"{PAGE} .first", "resnet18t-gc")
     shown = "A: ResNet-18 thin + GC; B: ResNet-18 thin + SE"
     expect(page.locator(f"{ROWS} .hint")).to_contain_text(shown, timeout=30_000)
+    page.select_option(f"{PAGE} .side", "96")
+    expect(page.locator(f"{ROWS} [data-part='stage1']")).to_contain_text("32×24×24", timeout=30_000)
     page.click(".av-toolbar .link")
     address = page.locator(".av-toolbar .address").input_value()
     assert "tab=models" in address
+    assert "input=96" in address
     page.goto("about:blank")
     page.goto(address)
     expect(page.locator(f"{ROWS} .hint")).to_contain_text(shown, timeout=30_000)
+    expect(page.locator(f"{ROWS} [data-part='stage1']")).to_contain_text("32×24×24", timeout=30_000)
     page.goto(f"{served}/?tab=models&networks=resnet18t-gc,nobody")
     expect(page.locator(".av-notice")).to_contain_text("networks")
     expect(page.locator(f"{ROWS} .hint")).to_contain_text("A: ResNet-18 thin, plain", timeout=30_000)

@@ -29,7 +29,7 @@ const other = (model) => (props.table.some(({ id }) => id === model) ? null : mo
 /** Ask for the rows of the picture, class and stage that are chosen, where the page has them not. */
 function ask() {
   const { source, target, model } = av.get("state") ?? {};
-  if (av.get("tab") !== "compare" || !source || av.get("busy") || running) return;
+  if (av.get("tab") !== "compare" || !source || av.get("busy")) return;
   const wanted = JSON.stringify([source, target, stage.value, target === null ? null : other(model)]);
   if (wanted !== about) {
     about = wanted;
@@ -37,12 +37,13 @@ function ask() {
     label = null;
     list();
   }
+  if (running) return;
   const models = chosen().map(({ id }) => id).filter((id) => !rows.has(id));
   const name = JSON.stringify([about, models]);
   if (!models.length) said.hidden = true;
   else if (name !== asked?.name) {
     count += 1;
-    [asked, running] = [{ name, number: `${count}` }, true];
+    [asked, running] = [{ name, about, number: `${count}` }, true];
     trigger("select", { source, target, model, models, stage: stage.value, asked: asked.number });
   }
 }
@@ -53,8 +54,10 @@ function show() {
   running = !value.said && value.done < value.of;
   said.hidden = !value.said;
   said.textContent = value.said ?? "";
-  for (const row of value.rows) rows.set(row.id, row);
-  label = value.label ?? null;
+  if (asked.about === about) { // else they are of the photo before
+    for (const row of value.rows) rows.set(row.id, row);
+    label = value.label ?? null;
+  }
   progress.hidden = !running;
   if (running) {
     const text = av.fill(words.progress, value);

@@ -25,13 +25,18 @@ function receive() {
     av.put("gutter", source.h ? GUTTER : 0);
     asking.open(source.affinity ?? null, source.layer, value.affinity?.theta.data);
     asking.settle(av.get("row"));
-  } else start();
+    const { query, grid } = value;
+    av.put("place", query ? { u: (query[1] + 0.5) / grid[1], v: (query[0] + 0.5) / grid[0] } : null);
+  }
+  start();
   arrange();
 }
 
-/** The cursor starts where Grad-CAM is strongest, until a person moves it. */
+/** Until a person moves it, the cursor is at the chosen place, or without one where Grad-CAM is strongest. */
 function start() {
-  if (!source.map || av.get("cursor")?.moved) return;
+  if (av.get("cursor")?.moved) return;
+  if (av.get("place")) return av.put("cursor", av.get("place"));
+  if (side === "attention" || !source.map) return;
   const { data, shape: [h, w] } = source.map;
   const peak = data.indexOf(Math.max(...data));
   av.put("cursor", { u: ((peak % w) + 0.5) / w, v: (Math.floor(peak / w) + 0.5) / h });

@@ -46,7 +46,7 @@ function draw() {
   if (!value || !av.get("picture") || !card.clientWidth) return;
   const maps = ["before", "after"].map((side) => value[side]?.cam && av.unpack(value[side].cam));
   const high = Math.max(...maps.map((map) => map?.max ?? 0));
-  at(".of").textContent = av.fill(words.scale, { label: value.cam_of, high: av.short(high) });
+  at(".of").textContent = value.before && av.fill(words.scale, { label: value.cam_of, high: av.short(high) });
   ["before", "after"].forEach((side, i) => {
     const canvas = at(`.${side} canvas`);
     av.over(canvas, maps[i], av.scaled(0, high));

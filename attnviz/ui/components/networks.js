@@ -82,12 +82,17 @@ function tell() {
   at("tbody").replaceChildren(...lines);
 }
 
-for (const select of [first, second, side]) select.addEventListener("change", () => av.put("networks", chosen().join(",")));
+for (const select of [first, second]) select.addEventListener("change", () => av.put("networks", chosen().join(",")));
+side.addEventListener("change", () => av.put("input", side.value));
 time.addEventListener("click", () => {
   wanted = true;
   ask();
 });
 csv.addEventListener("click", () => av.keep(table.file));
+av.on("input", element, (text) => {
+  side.value = text;
+  ask();
+});
 av.on("networks", element, (text) => {
   [first.value, second.value] = [...text.split(","), ""];
   ask();

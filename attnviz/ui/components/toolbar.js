@@ -30,6 +30,7 @@ const PLACES = {
     read: (text) => (text.split(",").length <= 2 && text.split(",").every((id) => props.models.includes(id)) ? text : ""),
     go: (text) => av.put("networks", text),
   },
+  input: { read: among(props.sides.map(String)), go: (text) => av.put("input", text) },
 };
 /** Whether there may be such a network: one that is listed, with or without its weights, or a name of timm's. */
 function listed(id) {
@@ -173,7 +174,7 @@ av.on("view", element, (view) => {
   for (const [name, { of }] of Object.entries(SETTINGS)) plain[name] ??= of(view);
   writeSoon();
 });
-for (const place of ["stage", "compare", "networks"]) av.on(place, element, () => write());
+for (const place of ["stage", "compare", "networks", "input"]) av.on(place, element, () => write());
 window.addEventListener("popstate", () => {
   const name = new URLSearchParams(location.search).get("tab") ?? props.tabs[0];
   if (element.isConnected && name !== av.get("tab")) stay(name);

@@ -11,6 +11,7 @@ from attnviz.ui import benchviews, costviews, texts
 from attnviz.ui.components.bench import bench
 from attnviz.ui.components.growth import growth as curves
 from attnviz.ui.pages.events import listen
+from attnviz.ui.pages.fetching import sentence
 from attnviz.ui.payloads import Payload
 
 
@@ -38,7 +39,7 @@ class Bench:
         try:
             shown, grown = self._measured(benchviews.asked(data))
         except AttnvizError as error:
-            return [{"asked": name, "said": str(error)}, gr.skip()]
+            return [{"asked": name, "said": sentence(error)}, gr.skip()]
         except Exception:
             logging.getLogger(__name__).exception("a setting was not counted")
             return [{"asked": name, "said": texts.WENT_WRONG}, gr.skip()]

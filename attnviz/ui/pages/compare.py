@@ -7,11 +7,12 @@ from typing import Any
 
 import gradio as gr
 
-from attnviz.errors import AttnvizError, ModelError, OptionError
+from attnviz.errors import AttnvizError, OptionError
 from attnviz.ui import compareviews, texts
 from attnviz.ui.analysis import LONGEST, Analyst, View
 from attnviz.ui.components.chooser import chooser
 from attnviz.ui.components.compare import compare
+from attnviz.ui.modelviews import model_name
 from attnviz.ui.names import same_class, told_apart
 from attnviz.ui.pages.events import listen
 from attnviz.ui.pages.fetching import sentence
@@ -47,7 +48,7 @@ class Compare:
             for answer in self._rows(state, stage, chosen(event._data)):
                 yield {"asked": name, **answer}
         except AttnvizError as error:
-            yield {"rows": [], "said": str(error), "asked": name}
+            yield {"rows": [], "said": sentence(error), "asked": name}
         except Exception:
             logging.getLogger(__name__).exception("a comparison failed")
             yield {"rows": [], "said": texts.WENT_WRONG, "asked": name}
@@ -59,13 +60,19 @@ class Compare:
         lost: list[Payload] = []
         for model in models:
             try:
-                one = through(self._analyst, state, model, label)
-            except (ModelError, OptionError) as error:
-                lost.append({"id": model, "said": sentence(error)})
-            else:
-                rows.append(self._row(self._analyst.view(one), stage))
+                rows.append(self._row(self._analyst.view(through(self._analyst, state, model, label)), stage))
+            except AttnvizError as error:
+                lost.append({"id": model, "said": self._said(model, error)})
             done = len(rows) + len(lost)
             yield {"rows": [*rows], "lost": [*lost], "label": label, "done": done, "of": len(models)}
+
+    def _said(self, model: str, error: AttnvizError) -> str:
+        """Why a network is not there, with its name where it is at hand: its line may be of the picture alone."""
+        try:
+            card = self._analyst.backbone(model).card
+        except AttnvizError:
+            card = None
+        return sentence(error) if card is None else f"{model_name(card)}: {sentence(error)}"
 
     def _row(self, view: View, stage: str) -> Payload:
         model = view.state.model

@@ -125,6 +125,7 @@ class Inspect:
             tabs=list(texts.TABS),
             stages=list(compareviews.STAGES),
             models=list(costviews.names(self._analyst)),
+            sides=list(costviews.sides(self._analyst)),
             most=compareviews.MOST,
         )
 

@@ -15,10 +15,10 @@ from attnviz.ui.analysis import KEPT, SECONDS, Analyst
 from attnviz.ui.components.layers import layers
 from attnviz.ui.components.networks import networks
 from attnviz.ui.pages.events import listen
+from attnviz.ui.pages.fetching import sentence
 from attnviz.ui.payloads import Payload
 from attnviz.ui.shelf import Shelf
 
-SIDES = (96, 128, 160, 224, 320)  # of an input, beside those that the networks were trained with
 RUNS = 15  # forward passes that are timed
 
 
@@ -38,7 +38,7 @@ class Models:
         self._names = costviews.names(analyst)
         self._costs: Shelf[Cost] = Shelf(KEPT, SECONDS)
         pair = first_pair(list(analyst.family.values()))
-        self._sides = tuple(sorted({*SIDES, *(card.input_size for card in analyst.cards.values())}))
+        self._sides = costviews.sides(analyst)
         with gr.Row(elem_classes="av-costs"):
             with gr.Column():
                 chooser = networks(
@@ -64,7 +64,7 @@ class Models:
             for answer, rows in self._timed(request) if request.timed else self._counted(request):
                 yield [{"asked": name, **answer}, gr.skip() if rows is None else rows]
         except AttnvizError as error:
-            yield [{"asked": name, "said": str(error)}, gr.skip()]
+            yield [{"asked": name, "said": sentence(error)}, gr.skip()]
         except Exception:
             logging.getLogger(__name__).exception("a network was not counted")
             yield [{"asked": name, "said": texts.WENT_WRONG}, gr.skip()]

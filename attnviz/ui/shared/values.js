@@ -54,13 +54,17 @@ window.attnviz = (() => {
   let count = 0;
   let waiting = 0;
 
-  // What puts another block on the page, and what is said of the block that is there.
-  const [ELSEWHERE, HERE] = [["link", "source", "model", "layer", "part"], ["query", "channel"]];
+  // What puts another block on the page, and what is said of the block that is there; so for the network.
+  const GOING = [
+    [["link", "source", "model", "layer", "part"], ["query", "channel"]],
+    [["link", "model"], ["target", "against", "region", "cam_layer"]],
+  ];
 
-  /** Ask the server for a change of state; whether it is asked: what is said of a block about to go is not passed on. */
+  /** Ask the server for a change of state; whether it is asked: what is said of what is about to go is not passed on. */
   function send(trigger, patch) {
-    const leaving = flight !== null && ELSEWHERE.some((name) => name in { ...flown, ...next?.patch });
-    if (leaving && Object.keys(patch).every((name) => HERE.includes(name))) return false;
+    const coming = { ...flown, ...next?.patch };
+    const late = ([elsewhere, here]) => elsewhere.some((name) => name in coming) && Object.keys(patch).every((name) => here.includes(name));
+    if (flight !== null && GOING.some(late)) return false;
     next = { trigger, patch: { ...next?.patch, ...patch } };
     put("busy", true);
     if (flight === null) fly();

@@ -28,6 +28,10 @@ MAP = {
 }
 
 NO_ATTENTION_TITLE = "No attention"
+UNREAD_ATTENTION = (
+    "This network has attention that cannot be read, or has no place on a photo: what was seen of it is named with the "
+    "blocks below."
+)
 NO_ATTENTION = "This network has no attention block: choose another model to see one at work."
 OUTPUT_TITLE = "{mechanism} block, output"
 OUTPUT_CAPTION = "mean of |x| over channels"
@@ -109,6 +113,7 @@ MATTER = {
     "meaning_shuffled": "Shuffled keeps the same values and gives them to other channels or places.",
 }
 MATTER_NO_LOGITS = "This network gives no row of logits, so there is no prediction to compare."
+MATTER_PLACES = "This network scores every place: choose one in Grad-CAM's panel, and its classes are compared here."
 MATTER_ALL = "all blocks at once"
 MATTER_WORDS = "{label}: {was} as it is, {now} now. {rest}"
 MATTER_SAME = "The prediction stays {first}."

@@ -50,7 +50,7 @@ WRONG: tuple[Wrong, ...] = (
     *widths(SE),
     *choices(SE, "squeeze", "mean", "AVG", ("avg", "max"), reduction=3),
     *wrong(SE, "bias", *FLAG, reduction=3),
-    *wrong(ECA, "gamma", 0, 0.0, -0.0, *NUMBER),
+    *wrong(ECA, "gamma", 0, 0.0, -0.0, 1e-300, -1e-9, *NUMBER),
     *wrong(ECA, "b", *NUMBER),
     *wrong(ECA, "kernel", 0, -1, -3, 2, 4, 3.0, 2.5, "3", True, False, (3,)),
     *wrong(ECA, "min_kernel", 0, -1, -3, 2, 4, 3.0, 2.5, "3", True, None, (3,)),

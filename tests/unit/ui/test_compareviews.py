@@ -16,6 +16,7 @@ from attnviz.ui.names import same_class
 from attnviz.ui.pages.compare import Compare, asked, chosen, compared, explained, through
 from attnviz.ui.state import State
 from tests.unit.ui.conftest import unpack
+from tests.unit.ui.test_others import Around, brought
 
 CARDS = attnviz.catalogue("embedded")
 SMALL = "random:timm:mobilenetv3_small_100.lamb_in1k"
@@ -204,3 +205,19 @@ def test_what_is_offered_is_listed_and_nobodys_own(analyst: Analyst) -> None:
 )
 def test_the_same_class_of_another_network(name: str, labels: tuple[str, ...] | None, found: int | None) -> None:
     assert same_class(name, labels) == found
+
+
+def test_a_network_that_cannot_be_explained_takes_no_other_with_it(
+    analyst: Analyst, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = Around(torch.nn.Identity())
+    network.fc.weight.data.fill_(3e38)
+    with monkeypatch.context() as patch:
+        patch.setattr("tests.unit.ui.test_others.lively", lambda model: model)
+        model = brought(network)
+    last = answers(analyst, models=[model, "resnet18t-se", "resnet18t-eca"], model="resnet18t-se")[-1]
+    assert [row["id"] for row in last["rows"]] == ["resnet18t-se", "resnet18t-eca"]
+    (lost,) = last["lost"]
+    assert lost["id"] == model
+    assert "overflows the network" in lost["said"]
+    assert model not in lost["said"]  # the key is its owner's alone

@@ -157,7 +157,7 @@ def test_a_network_that_scores_every_place(analyst: Analyst, region: Any) -> Non
         assert shown["none"] == texts.PREDICTION_PLACES
         assert cam["empty"] == texts.CAM_PLACES
         assert evidence["where"] == "Scores on 16×16 places"
-        assert matterviews.matter(view)["refused"] == texts.MATTER_NO_LOGITS
+        assert matterviews.matter(view)["refused"] == texts.MATTER_PLACES
         return
     top, left, bottom, right = region
     scores = view.explanation.output[0, :, top:bottom, left:right].mean((1, 2))
@@ -288,3 +288,13 @@ def test_the_snippet_names_a_class_by_index_where_its_label_is_another_s_too(ana
     assert f"attnviz.load({model!r})" in text
     assert "target=517)" in text
     assert "target='zebra')" in exports.snippet(analyst.view(State(analyst.first.source, model, target=340)))
+
+
+def test_attention_that_is_not_read_is_no_lack_of_it(analyst: Analyst) -> None:
+    view = analyst.view(State(analyst.first.source, "random:timm:vit_tiny_patch16_224"))
+    assert view.record is None
+    assert payloads.attention(view)["empty"] == texts.UNREAD_ATTENTION
+    assert payloads.rail(view)["skipped"]
+    assert (
+        payloads.attention(analyst.view(State(analyst.first.source, "resnet18t-plain")))["empty"] == texts.NO_ATTENTION
+    )
