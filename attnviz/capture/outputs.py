@@ -9,13 +9,15 @@ from torch import Tensor
 from attnviz.errors import OptionError
 
 Region = tuple[int, int, int, int]
-NAMES = ("logits", "out", "output")  # what a dict's or an object's logits are called, where it has several tensors
+NAMES = ("logits", "out", "output")  # what logits are called in a dict, an object or a named tuple of several tensors
 
 
 def scores(output: Any) -> Tensor | None:
-    """The tensor of scores in what a model returned: itself, a dict's or an object's logits, a tuple's first."""
+    """The tensor of scores in what a model returned: itself, the logits among named values, a tuple's first."""
     if isinstance(output, Tensor):
         return output
+    if isinstance(output, tuple) and hasattr(output, "_asdict"):
+        output = output._asdict()  # a named tuple's order says nothing where its names do
     fields = output if isinstance(output, Mapping) else getattr(output, "__dict__", {})
     if isinstance(output, tuple | list):
         return next((value for value in output if isinstance(value, Tensor)), None)

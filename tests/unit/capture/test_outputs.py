@@ -13,6 +13,8 @@ from attnviz.errors import OptionError
 from tests.unit.readers.modules import features, lively
 
 Pair = namedtuple("Pair", ["logits", "rest"])
+Costed = namedtuple("Costed", ["loss", "logits"])
+Unnamed = namedtuple("Unnamed", ["loss", "prediction"])
 
 
 class Wrapped(nn.Module):
@@ -37,6 +39,9 @@ class Wrapped(nn.Module):
         lambda y: {"features": y[None], "out": y},
         lambda y: {"whatever": y},
         lambda y: Pair(y, 3),
+        lambda y: Costed(y.sum(), y),
+        lambda y: Costed(y[:, :2], y),
+        lambda y: Unnamed(None, y),
         lambda y: SimpleNamespace(logits=y),
     ],
 )
@@ -50,10 +55,11 @@ def test_the_logits_are_found(wrap: Any) -> None:
     assert backbone.head(x).linear == "fc"  # no gradient is needed either way
 
 
-def test_what_has_no_logits_says_so() -> None:
-    found = attnviz.explain(attnviz.instrument(lively(Wrapped(lambda y: {"a": y, "b": y}))), features(3, 12))
+@pytest.mark.parametrize(("wrap", "name"), [(lambda y: {"a": y, "b": y}, "dict"), (lambda y: Unnamed(y, y), "Unnamed")])
+def test_what_has_no_logits_says_so(wrap: Any, name: str) -> None:
+    found = attnviz.explain(attnviz.instrument(lively(Wrapped(wrap))), features(3, 12))
     assert found.logits is None
-    assert "dict" in found.cam_reason
+    assert name in found.cam_reason
 
 
 class Segmenter(nn.Module):
