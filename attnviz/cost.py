@@ -7,15 +7,18 @@ its weights: nobody else sees a hook, a mode or a flag change.
 import csv
 import io
 import statistics
+import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
+from torch.backends import mha
 from torch.func import functional_call
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -31,6 +34,8 @@ from attnviz.errors import ModelError, OptionError
 OPTIMIZERS = {"SGD": 0, "SGD with momentum": 1, "Adam": 2}  # numbers that an optimizer keeps for each parameter
 COLUMNS = ("layer", "type", "attention", "output", "params", "macs", "activation_bytes")
 OWN = ("own_params", "own_macs", "own_activation_bytes")
+
+_counting = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -231,13 +236,29 @@ def _count(model: nn.Module, x: Tensor) -> tuple[list[Row], dict[str, int], dict
     flops = counter(model)
     inside = flops.mod_tracker
     assert isinstance(inside, Inside)
-    with flops, Made(inside) as made:
+    with _plain_attention(), flops, Made(inside) as made:
         listed = summary(model, input_data=x, verbose=0).summary_list
     clear_cached_forward_pass()  # torchinfo keeps the last network of a class alive
     paths = {module: path for path, module in model.named_modules()}
     rows = {paths[info.module]: (info.module, tuple(info.output_size[1:])) for info in listed}
     own = {path: sum(found.values()) // 2 for path, found in flops.get_flop_counts().items()}
     return [(path, *row) for path, row in rows.items()], defaultdict(int, own), made.bytes
+
+
+@contextmanager
+def _plain_attention() -> Iterator[None]:
+    """Torch's attention computed from its products, as in training.
+
+    In eval mode it has a fast path: one operation for a whole layer, in which no product is counted. The switch is the
+    process's, so one count at a time; what others run in the meantime gives the same and may take longer.
+    """
+    with _counting:
+        fast = mha.get_fastpath_enabled()
+        mha.set_fastpath_enabled(False)
+        try:
+            yield
+        finally:
+            mha.set_fastpath_enabled(fast)
 
 
 def _saved(model: nn.Module, x: Tensor) -> int:
@@ -265,7 +286,10 @@ def _layers(rows: Iterable[Row], own: Mapping[str, Amount], blocks: Iterable[str
 
 
 def latency(backbone: Backbone, shape: Sequence[int], runs: int) -> Latency:
-    """The time of a forward pass of noise (C, H, W) on this machine, as it is now; a pass to warm up is left out."""
+    """The time of a forward pass of noise (C, H, W) on this machine, as it is now; a pass to warm up is left out.
+
+    With torch's fast path for attention, where the network takes it: what is timed is what runs.
+    """
     x, times = _noise(backbone, shape), []
     for _ in range(runs + 1):
         start = time.perf_counter()

@@ -14,6 +14,7 @@ import torch
 import torchinfo
 import torchvision
 from torch import Tensor, nn
+from torch.backends import mha
 from torch.nn.modules import module as modules
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -158,6 +159,56 @@ def test_non_local_s_products() -> None:
         assert found[f"{unit}.attention.affinity"].own.macs == positions * positions * depth
         assert block.total.macs == 2 * positions * positions * depth + 4 * channels * depth * positions
         assert block.total.params == 4 * channels * depth + 3 * depth + channels + 2 * channels
+
+
+class Tokens(nn.Module):
+    """Torch's own attention, which has a fast path in eval mode: with and without its weights, and in an encoder."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, 16, 8, 8)
+        self.attention = nn.MultiheadAttention(16, 2, batch_first=True)
+        self.encoder = nn.TransformerEncoderLayer(16, 4, 40, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.patches(x).flatten(2).transpose(1, 2)
+        x = self.attention(x, x, x)[0] + self.attention(x, x, x, need_weights=False)[0]
+        return self.encoder(x).mean(1)
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_torch_s_own_attention_by_hand(fast: bool) -> None:
+    """Four products with 16 x 16 weights, Q K^T and A V of 12 positions; however many heads share the 16 channels."""
+    model = Tokens()
+    before = mha.get_fastpath_enabled()
+    try:
+        mha.set_fastpath_enabled(fast)
+        found = cost.measure(attnviz.instrument(model), (3, 24, 32))
+        assert mha.get_fastpath_enabled() is fast
+        with pytest.raises(ModelError):
+            cost.measure(attnviz.instrument(Tokens()), (5, 24, 32))
+        assert mha.get_fastpath_enabled() is fast
+    finally:
+        mha.set_fastpath_enabled(before)
+    layers = by_path(found)
+    attention, perceptron = 4 * 12 * 16 * 16 + 2 * 12 * 12 * 16, 2 * 12 * 16 * 40
+    assert layers["attention"].total.macs == 2 * attention
+    assert layers["encoder.self_attn"].total.macs == attention
+    assert layers["encoder.linear1"].total.macs == layers["encoder.linear2"].total.macs == perceptron // 2
+    assert layers["encoder"].total.macs == attention + perceptron
+    assert found.total.macs == 3 * attention + perceptron + 12 * 16 * 3 * 64
+    assert found.total.params == sum(parameter.numel() for parameter in model.parameters())
+
+
+def test_the_time_is_of_what_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fast path is switched off for counting alone."""
+    fast: list[bool] = []
+    model = Tokens()
+    model.register_forward_hook(lambda *_: fast.append(mha.get_fastpath_enabled()))
+    backbone = attnviz.instrument(model)
+    cost.latency(backbone, (3, 24, 32), 2)
+    assert fast
+    assert all(fast)
 
 
 def test_attention_is_marked() -> None:
