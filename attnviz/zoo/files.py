@@ -43,7 +43,8 @@ def read_weights(path: str | Path, limit: int = LIMIT) -> dict[str, Tensor]:
 
     Raises:
         ModelError: for a pickle (the line says how to convert it), a file that is over the limit, truncated, corrupt
-            or of another format, and values that are NaN, infinite as float32, or of a type that no weights have.
+            or of another format, and values that are NaN, infinite as float32, a negative variance, or of a type that
+            no weights have.
     """
     if not isinstance(path, str | Path):
         raise ModelError(f"the weights' file is given as a path, not as {type(path).__name__}")
@@ -62,6 +63,8 @@ def read_weights(path: str | Path, limit: int = LIMIT) -> dict[str, Tensor]:
     for name, value in state.items():
         if not value.float().isfinite().all():
             raise ModelError(f"the weights' file holds NaN or infinite values, first in {_repr.repr(name)}")
+        if name.endswith("running_var") and value.min() < 0:
+            raise ModelError(f"the weights' file holds a negative variance, first in {_repr.repr(name)}")
     return state
 
 

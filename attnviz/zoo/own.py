@@ -3,6 +3,7 @@
 import importlib.util
 import secrets
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -128,7 +129,10 @@ def _in_one_line(what: str) -> Iterator[None]:
         yield
     except AttnvizError:
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
+        # A person's Ctrl-C reaches the main thread alone; in any other it is the code that raised it.
+        if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+            raise
         reason = next(iter(str(error).splitlines()), "")[:150]
         raise ModelError(f"{what} failed: {type(error).__name__}{': ' + reason if reason else ''}") from error
 

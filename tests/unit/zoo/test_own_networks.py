@@ -2,6 +2,7 @@
 
 import math
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,19 @@ def test_weights_of_ones_own_see_what_timm_would_show_them(file: Path) -> None:
     assert (card.id, card.params) == ("own:seresnext26ts", sum(p.numel() for p in theirs.parameters()))
     assert math.isnan(card.top1)
     assert str(own.tried(backbone, PHOTO)) == "8 blocks read and verified, 0 read but not verified, 0 skipped"
+
+
+def test_a_variance_below_zero_is_refused(file: Path) -> None:
+    """Its root would be no number."""
+    state = timm.create_model("test_resnet").state_dict()
+    name = next(name for name in state if name.endswith("running_var"))
+    state[name][1] = -1e-3
+    save_file(state, file)
+    with refused(f"^the weights' file holds a negative variance, first in '{name}'$"):
+        own.from_file("test_resnet", file)
+    state[name][1] = 0
+    save_file(state, file)
+    assert own.from_file("test_resnet", file).head(torch.zeros(1, 3, 64, 64)).cam_layer
 
 
 def test_a_thousand_logits_have_imagenet_s_names(file: Path) -> None:
@@ -123,6 +137,21 @@ class TestCode:
         (tmp_path / "mine.py").write_text(text)
         with refused(line):
             own.from_code(tmp_path / "mine.py")
+
+    @pytest.mark.parametrize("where", ["", "def build(): "])
+    @pytest.mark.parametrize("name", ["KeyboardInterrupt", "GeneratorExit", "SystemExit", "BaseException"])
+    def test_what_no_program_catches_is_one_line_too(self, tmp_path: Path, where: str, name: str) -> None:
+        (tmp_path / "mine.py").write_text(f"{where}raise {name}('why')")
+        with ThreadPoolExecutor(1) as pool, refused(f"failed: {name}: why$"):
+            pool.submit(own.from_code, tmp_path / "mine.py").result()
+
+    def test_control_c_ends_a_program(self, tmp_path: Path) -> None:
+        """A signal sent for real, which Python hands to the main thread, while the file runs."""
+        (tmp_path / "mine.py").write_text("import signal\nsignal.raise_signal(signal.SIGINT)")
+        before = list(sys.path)
+        with pytest.raises(KeyboardInterrupt):
+            own.from_code(tmp_path / "mine.py")
+        assert sys.path == before
 
     @pytest.mark.parametrize("path", ["", "nothing.py", "/", "mine.txt", "a\0.py"])
     def test_what_is_no_file(self, tmp_path: Path, path: str) -> None:
