@@ -133,27 +133,20 @@ class Explanation:
 
     @torch.inference_mode(False)
     def features(self, layer: str, call: int = 0) -> tuple[Tensor, Tensor]:
-        """A block's input and output, (C, H, W) each, recomputed with the edits."""
-        flow = self._flow(layer, call)
-        assert flow.input is not None
-        assert flow.output is not None
-        return flow.input[0].float().cpu(), flow.output[0].float().cpu()
+        """A block's input and output, (C, H, W) each, recomputed with the edits; OptionError where unknown."""
+        given, output = self._around(layer, call)
+        return given[0].float().cpu(), output[0].float().cpu()
 
     @torch.inference_mode(False)
     def steps(self, layer: str, call: int = 0) -> tuple[Step, ...]:
         """A block's formula with this picture's numbers, without a batch axis, edits included."""
-        block_input = self._flow(layer, call).input
-        assert block_input is not None
-        return self._steps(layer, call, block_input)
+        return self._steps(layer, call, self._around(layer, call)[0])
 
     @torch.inference_mode(False)
     def inside(self, layer: str, call: int = 0) -> Inside:
         """``features`` and ``steps`` of a block together, from one recomputed pass."""
-        flow = self._flow(layer, call)
-        assert flow.input is not None
-        assert flow.output is not None
-        steps = self._steps(layer, call, flow.input)
-        return Inside(flow.input[0].float().cpu(), flow.output[0].float().cpu(), steps)
+        given, output = self._around(layer, call)
+        return Inside(given[0].float().cpu(), output[0].float().cpu(), self._steps(layer, call, given))
 
     def figure(self, record: AttentionRecord | None = None, style: Any = None) -> Any:
         """A matplotlib Figure: the picture, one record (the last by default) and Grad-CAM.
@@ -215,14 +208,20 @@ class Explanation:
         steps = self.backbone.steps(layer, block_input, self.edits, tuple(self.input.shape[2:]), call)
         return tuple(Step(step.name, step.formula, step.value[0].float().cpu()) for step in steps)
 
-    def _flow(self, layer: str, call: int) -> Flow:
+    def _around(self, layer: str, call: int) -> tuple[Tensor, Tensor]:
         if not isinstance(layer, str) or layer not in self.backbone.blocks:
             known = ", ".join(self.backbone.blocks) or "none"
             raise OptionError(f"no attention block {layer!r}; this model has {known}")
         flows = self.backbone.run(self.input, self.edits, keep=[layer])[1].flows
         if (layer, call) not in flows:
             raise OptionError(f"{layer} has no call {call}; it ran {sum(path == layer for path, _ in flows)} times")
-        return flows[layer, call]
+        flow = flows[layer, call]
+        if flow.input is None or flow.output is None:
+            raise OptionError(
+                f"{layer} was found by its values in a matrix product: what goes into the block and comes out of it is "
+                "not known, so neither are its steps"
+            )
+        return flow.input, flow.output
 
 
 @torch.inference_mode(False)

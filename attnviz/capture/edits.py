@@ -88,7 +88,7 @@ def plan(
             if layer in unverified:
                 raise EditError(f"{layer} was read but not verified: what an edit would do there is not known")
             for part in _parts(edit, layer, blocks[layer]):
-                for path, function in _functions(edit, layer, part, means, size):
+                for path, function in _functions(edit, layer, blocks[layer], part, means, size):
                     where = beside(layer, path) if layer in twins else f"{layer}.{path}"
                     change = Change(function, edit.call, edit.layer, edit.how == "frozen")
                     changes.setdefault(where, []).append(change)
@@ -151,14 +151,16 @@ Function = Callable[[Tensor], Tensor]
 
 
 def _functions(
-    edit: Edit, layer: str, part: Part, means: Means | None, size: tuple[int, ...]
+    edit: Edit, layer: str, block: Mechanism, part: Part, means: Means | None, size: tuple[int, ...]
 ) -> list[tuple[str, Function]]:
     """(submodule, change) for one edit of one part."""
     where = f"{layer}, part {part.name!r}" if part.name else layer
     if edit.how == "off":
-        value = part.off if edit.part is not None or part.block_off is None else part.block_off
+        alone = edit.part is not None
+        value = _neutral(part, alone)
         if value is None:
-            instead = "make it uniform instead" if edit.part is None else "switch the block off"
+            whole = alone and all(_neutral(each, False) is not None for each in block.parts if each.touches)
+            instead = "switch the block off" if whole else "make it uniform instead"
             raise EditError(f"{where}: its {part.kind} {part.role} has no neutral value of its own; {instead}")
         return [(path, _filled(value)) for path in ([part.off_at] if part.off_at else part.points)]
     if edit.how == "frozen":
@@ -177,6 +179,11 @@ def _functions(
     if part.kind not in (Kind.CHANNEL, Kind.COORDINATE):
         raise EditError(f"{where}: only channel and coordinate attention have channels to force, not {part.kind}")
     return [(path, _forced(where, part.kind, edit)) for path in part.points]
+
+
+def _neutral(part: Part, alone: bool) -> float | None:
+    """What a part becomes when it is switched off, alone or with its whole block; None where that means nothing."""
+    return part.off if alone or part.block_off is None else part.block_off
 
 
 def _filled(value: float) -> Function:

@@ -1,5 +1,6 @@
 """Attention that no reader knows: found by its values, in networks written as blogs write them."""
 
+import re
 from itertools import count
 from typing import Any
 
@@ -10,7 +11,8 @@ from torch import Tensor, nn
 
 import attnviz
 from attnviz.capture import Backbone
-from attnviz.errors import EditError, ModelError
+from attnviz.errors import EditError, ModelError, OptionError
+from attnviz.measures import query_dependence
 from attnviz.mechanisms import SE, Kind
 from attnviz.readers.ops import Watch
 from tests.unit.readers.blogs import First, Positions, Second, SpatialAttention, Squeezed
@@ -136,6 +138,44 @@ def test_every_part_can_be_changed(part: str, how: str) -> None:
         torch.testing.assert_close(edited, torch.full_like(edited, 0.5))
     else:
         assert float(edited.std(-1).max()) < 1e-6
+
+
+ASKED = {
+    "features": lambda explanation, layer: explanation.features(layer),
+    "inside": lambda explanation, layer: explanation.inside(layer),
+    "steps": lambda explanation, layer: explanation.steps(layer),
+    "query_dependence": query_dependence,
+}
+
+
+@pytest.mark.parametrize("ask", ASKED.values(), ids=ASKED)
+@pytest.mark.parametrize(("make", "layer"), [(First, "attend"), (Second, "(network)")])
+def test_what_a_product_does_not_tell_is_said(make: type[nn.Module], layer: str, ask: Any) -> None:
+    explanation = attnviz.explain(attnviz.instrument(lively(make())), picture())
+    with pytest.raises(
+        OptionError, match=f"^{re.escape(layer)} was found by its values in a matrix product: "
+    ) as caught:
+        ask(explanation, layer)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "layer", "part"),
+    [
+        (First, "attend", None),
+        (Second, "(network)", None),
+        (Second, "(network)", "branch"),
+        (Second, "(network)", "context"),
+        (Second, "(network)", "affinity head 1"),
+    ],
+)
+def test_what_has_no_neutral_value_says_what_works(make: type[nn.Module], layer: str, part: str | None) -> None:
+    backbone, x = attnviz.instrument(lively(make())), picture()
+    with pytest.raises(EditError, match=r"no neutral value of its own; make it uniform instead$"):
+        attnviz.explain(backbone, x, edits=attnviz.Edit(layer, "off", part=part))
+    before = attnviz.explain(backbone, x)
+    after = attnviz.explain(backbone, x, edits=attnviz.Edit(layer, "uniform", part=part))
+    assert not torch.equal(after.logits, before.logits)
 
 
 def test_frozen_at_its_own_values_changes_nothing() -> None:
