@@ -15,9 +15,10 @@ from torch.utils._pytree import tree_map
 
 from attnviz.capture import AffinityMap, Backbone, Coordinate, Edit
 from attnviz.capture.backbone import check_pictures
+from attnviz.capture.gradcam import closed_form, gradients
 from attnviz.capture.outputs import Region, logits_of, reads_mean
 from attnviz.capture.passes import Cut, Pass
-from attnviz.capture.values import Flow, Reading, Value, first
+from attnviz.capture.values import Reading, Value, first
 from attnviz.errors import EditError, OptionError, PictureError, ShapeError
 from attnviz.images import Picture
 from attnviz.mechanisms import Kind, Role, Step
@@ -240,8 +241,8 @@ def explain(
         backbone: from ``load`` or ``instrument``.
         image: path, bytes, PIL image, array, or a preprocessed tensor (1, C, H, W).
         target: class index, label, None for the prediction, or (a, b) for logit a minus logit b.
-        cam_layer: whose output Grad-CAM stands on; None for the last feature map of more than one position (of a
-            model that scores every place: the last of its smallest ones).
+        cam_layer: whose output Grad-CAM stands on; None for the last feature map of more than one position and channel
+            (of a model that scores every place: the last of its smallest ones).
         cam_call: which run of that layer, counted from 0; -1 for the last.
         edits: changes made to attention values during the pass; one or several.
         region: for a model that scores every place, (top, left, bottom, right) on its output: what is explained is
@@ -363,35 +364,8 @@ def _signed(
     if layer is None:
         return "this model computes no feature map here, so there is nothing for Grad-CAM to stand on"
     if watcher.cut is not None:
-        return _gradients(logits, watcher.cut, target)
+        return gradients(logits, watcher.cut, target)
     assert linear is not None
-    return _closed_form(backbone, watcher, layer, linear, target)
-
-
-def _closed_form(backbone: Backbone, watcher: Pass, layer: str, linear: str, target: int | tuple[int, int]) -> Tensor:
-    """Where logits = W mean(A) + b, the gradient at every position is W / HW, so alpha_k = W_k / HW."""
-    features = watcher.watched[layer][1].detach()
     weight = backbone.model.get_submodule(linear).weight
     assert isinstance(weight, Tensor)
-    row = weight[target] if isinstance(target, int) else weight[target[0]] - weight[target[1]]
-    positions = features.shape[2] * features.shape[3]
-    return _weighted(row.float() / positions, features[0])
-
-
-def _gradients(logits: Tensor, cut: Cut, target: int | tuple[int, int]) -> Tensor | str:
-    """alpha_k = mean over positions of d(score)/dA_k, from the leaf at the cut; or why there is none."""
-    if cut.leaf is None:
-        return f"{cut.layer} did not run" + (f" a call {cut.call}" if cut.call >= 0 else "")
-    score = logits[target] if isinstance(target, int) else logits[target[0]] - logits[target[1]]
-    if not score.requires_grad:
-        return f"the logits do not depend on {cut.layer}"
-    (gradient,) = torch.autograd.grad(score, cut.leaf, allow_unused=True)
-    if gradient is None:
-        return f"the logits do not depend on {cut.layer}"
-    alpha = gradient[0].float().mean((1, 2))
-    return _weighted(alpha, cut.leaf.detach()[0])
-
-
-def _weighted(alpha: Tensor, features: Tensor) -> Tensor:
-    """The sum over k of alpha_k A_k, in float32 (under autocast too, as a matrix product would not be)."""
-    return (alpha[:, None, None] * features.float()).sum(0).cpu()
+    return closed_form(watcher.watched[layer][1], weight, target)

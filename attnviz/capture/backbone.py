@@ -248,16 +248,20 @@ class Backbone:
         watcher = self._pass(x, read=False, probe=True)
         linears = [path for path, module in self.model.named_modules() if isinstance(module, nn.Linear) and path]
         watcher.watch = frozenset(linears)
-        with torch.inference_mode(False), torch.no_grad(), running(watcher):
-            output = self.model(self.place(x))
 
-        def leads(layer: str) -> bool:
-            cut = self._pass(x, read=False, cut=Cut(layer))
-            with torch.inference_mode(False), torch.enable_grad(), running(cut):
-                found = scores(self.model(self.place(x)))
-            return found is not None and found.requires_grad
+        def again(layer: str) -> tuple[Tensor, Tensor] | None:
+            cut = Cut(layer)
+            try:
+                with torch.enable_grad(), running(self._pass(x, read=False, cut=cut)):
+                    found = scores(self.model(self.place(x)))
+            except OptionError:  # another of its runs gives no map, so that nothing can stand on it
+                return None
+            return (found, cut.leaf) if found is not None and found.requires_grad and cut.leaf is not None else None
 
-        return find(self.model, watcher, output, tuple(self.blocks), leads)
+        with torch.inference_mode(False), torch.no_grad():
+            with running(watcher):
+                output = self.model(self.place(x))
+            return find(self.model, watcher, output, tuple(self.blocks), (x.shape[2], x.shape[3]), again)
 
 
 def _in_order(model: nn.Module, blocks: Mapping[str, Mechanism]) -> dict[str, Mechanism]:

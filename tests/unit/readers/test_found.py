@@ -307,7 +307,13 @@ def test_what_was_read_stays_when_the_network_works_in_place() -> None:
         gate = model.mask(features).sigmoid()
     backbone = attnviz.instrument(model)
     assert str(backbone.findings(x)) == "1 block read and verified, 0 read but not verified, 0 skipped"
-    [record] = attnviz.explain(backbone, x).attention
+    explanation = attnviz.explain(backbone, x)
+    assert explanation.cam is None
+    assert explanation.cam_reason == (
+        "no gradient passes from the logits to conv: one of the variables needed for gradient computation has been "
+        "modified by an inplace operation"
+    )
+    [record] = explanation.attention
     torch.testing.assert_close(record.values, gate[0, 0])
     torch.testing.assert_close(record.before, features[0].abs().mean(0))
     torch.testing.assert_close(record.after, (features * gate)[0].abs().mean(0))
