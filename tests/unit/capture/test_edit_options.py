@@ -100,6 +100,15 @@ def test_scse_without_both_branches_gives_nothing() -> None:
         assert torch.equal(found.features("attention")[1], torch.zeros(8, *SMALL))
 
 
+def test_a_part_without_a_neutral_value_whose_block_has_one() -> None:
+    """GC's context weighs positions, and nothing is neutral for that; the block is off without what it adds."""
+    backbone = network("GC both")
+    with pytest.raises(EditError, match=r"no neutral value of its own; switch the block off$") as caught:
+        logits(backbone, Edit("attention", "off", "context"))
+    assert "\n" not in str(caught.value)
+    close_to(logits(backbone, Edit("attention", "off")), bypassed(untapped(backbone), picture(0, SMALL), "attention"))
+
+
 def test_gc_parts_alone() -> None:
     backbone = network("GC both")
     for part, point, value in (("mul", "gate", 1.0), ("add", "add", 0.0)):
