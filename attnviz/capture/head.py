@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -19,11 +18,11 @@ class Head:
     """What a network ends in.
 
     Attributes:
-        maps: the layers that give a feature map of more than one position, in the order they ran last; of layers
-            that hand on the same map, the outermost.
+        maps: the layers that give a map of more than one position on a grid of about the input's proportions, in the
+            order they ran last. Others have no place on the picture: strips, tokens, channels that come last.
         cam_layer: the last of them that the scores depend on, or None. In a network that scores every place: the
             last of its smallest maps (its bottleneck, as Vinogradova et al. 2020 have it) that is not the scores.
-            Maps that are no features by their shape stand back where others lead to the scores: see ``_features``.
+            Maps of one channel, as a spatial gate has, stand back where others lead to the scores.
         linear: the linear layer that makes the logits of that map's mean over positions, where one does, and where
             their gradient says so too.
     """
@@ -52,7 +51,11 @@ def find(
     """
     resized = {path for path, module in model.named_modules() if isinstance(module, nn.AdaptiveAvgPool2d)}
     inside = tuple(f"{layer}." for layer in blocks)
-    maps = _maps([(path, value) for path, value in watcher.maps if not path.startswith(inside) and path not in resized])
+    maps: dict[str, Tensor] = {}
+    for path, value in watcher.maps:
+        maps.pop(path, None)  # what runs again stands where it ran last
+        if not path.startswith(inside) and path not in resized and _placed(value, size):
+            maps[path] = value
     scored = scores(output) if places(output) is not None else None
     if scored is not None:
         maps = {path: value for path, value in maps.items() if not _same(value, scored)}
@@ -95,35 +98,22 @@ def _is_gradient(linear: nn.Module, scored: Tensor, leaf: Tensor) -> bool:
 
 def _candidates(maps: dict[str, Tensor], size: tuple[int, int], scored: Tensor | None) -> list[str]:
     """What Grad-CAM may stand on by itself, in the order in which it ran; ``scored``: scores for every place."""
-    features = {path: value for path, value in maps.items() if _features(value, size)} or maps
+    features = {path: value for path, value in maps.items() if value.shape[1] > 1} or maps
     if scored is None:
         return list(features)
     fine = {path: value for path, value in features.items() if _reduced(value, size) <= COARSEST}
     return list(_smallest(fine or features, scored.shape[1]))
 
 
-def _features(value: Tensor, size: tuple[int, int]) -> bool:
-    """Whether a map may hold features: more than one channel (a spatial gate has one), on a grid of about the input's
-    proportions (a strip of a coordinate attention has others, and so have channels that come last), whose rows are no
-    distributions (an affinity's are).
-    """
+def _placed(value: Tensor, size: tuple[int, int]) -> bool:
+    """Whether a map's grid has the input's proportions, to two cells, and its rows are no affinity's."""
     height, width = value.shape[2:]
     proportional = abs(height * size[1] - width * size[0]) <= 2 * max(size)
-    return value.shape[1] > 1 and proportional and not bool(((value.sum(-1) - 1).abs() < 0.01).all())
+    return proportional and not bool(((value.sum(-1) - 1).abs() < 0.01).all())
 
 
 def _reduced(value: Tensor, size: tuple[int, int]) -> float:
     return max(size[0] / value.shape[2], size[1] / value.shape[3])
-
-
-def _maps(ran: list[tuple[str, Tensor]]) -> dict[str, Tensor]:
-    """Each layer's last map, without those that the next layer hands on."""
-    maps: dict[str, Tensor] = {}
-    for (path, value), following in zip_longest(ran, [value for _, value in ran[1:]]):
-        maps.pop(path, None)  # what runs again stands where it ran last
-        if following is None or not _same(value, following):
-            maps[path] = value
-    return maps
 
 
 def _smallest(maps: dict[str, Tensor], count: int) -> dict[str, Tensor]:

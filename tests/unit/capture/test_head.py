@@ -98,7 +98,7 @@ def test_what_only_looks_like_a_linear_layer_of_the_mean(name: str) -> None:
     """The layer reads the mean and gives the scores, but its weights are not the gradient."""
     model = seeded(OTHERS[name])
     backbone = attnviz.instrument(copy.deepcopy(model))
-    assert backbone.head(picture(0, SIZE)) == Head(("stem", "body.0", "body"), "body", None)
+    assert backbone.head(picture(0, SIZE)) == Head(("stem", "body.0", "body.1", "body"), "body", None)
     for target in (1, (0, 4)):
         found = attnviz.explain(backbone, picture(1, SIZE), target).cam
         assert found is not None
@@ -120,7 +120,7 @@ class Blocked(Ending):
 
 def test_where_no_gradient_passes_there_is_a_reason() -> None:
     backbone = attnviz.instrument(seeded(Blocked))
-    assert backbone.head(picture(0, SIZE)) == Head(("stem", "body.0", "body"), "body", None)
+    assert backbone.head(picture(0, SIZE)) == Head(("stem", "body.0", "body.1", "body"), "body", None)
     found = attnviz.explain(backbone, picture(0, SIZE))
     assert found.logits is not None
     assert found.cam is None
@@ -247,28 +247,29 @@ class Heads(Ending):
 
 
 @pytest.mark.parametrize(
-    ("make", "beside", "layer"),
+    ("make", "beside", "off", "layer"),
     [
-        (Gates, ("sa",), "body"),
-        (Mask, ("mask",), "body"),
-        (Strips, ("h", "w"), "body"),
-        (Last, ("norm",), "body"),
-        (Heads, ("qkv", "drop"), "qkv"),
+        (Gates, ("sa",), (), "body"),
+        (Mask, ("mask",), (), "body"),
+        (Strips, (), ("h", "w"), "body"),
+        (Last, (), ("norm",), "body"),
+        (Heads, ("qkv",), ("drop",), "qkv"),
     ],
 )
 def test_what_is_no_features_by_its_shape_is_passed_over(
-    make: Callable[[], nn.Module], beside: tuple[str, ...], layer: str
+    make: Callable[[], nn.Module], beside: tuple[str, ...], off: tuple[str, ...], layer: str
 ) -> None:
+    """``off`` the picture: no place to stand on; ``beside`` the features: by name alone."""
     model = seeded(lambda: randomize(make(), 0))
     backbone = attnviz.instrument(copy.deepcopy(model))
     # A grid of 16 x 16 places has an affinity of 256 x 256.
     size = (32, 32) if make is Heads else SIZE
     head = backbone.head(picture(0, size))
-    assert head == Head(("stem", "body.0", "body", *beside), layer, None)
+    assert head == Head(("stem", "body.0", "body.1", "body", *beside), layer, None)
     found = attnviz.explain(backbone, picture(1, size), 2).cam
     assert found is not None
     close_to(found.signed, captum_map(model, layer, picture(1, size), 2))
-    for path in beside:  # all of them can still be named
+    for path in (*beside, *off):  # all of them can still be named
         assert attnviz.explain(backbone, picture(1, size), 2, path).cam is not None
 
 
