@@ -147,7 +147,7 @@ def test_weights_of_ones_own(tab: Page, weights: Path, uploads: Path, served: st
     )
     assert page.locator(f"{PAGE} tbody tr").count() == 8
     expect(page.locator(f"{PAGE} tbody tr").first).to_contain_text("SE")
-    assert not list(uploads.rglob("mine.safetensors"))  # deleted once it is read
+    assert not list(uploads.rglob("*mine.safetensors"))  # deleted once it is read
     page.click(f"{PAGE} .open")
     check_tab(page, "Inspect")
     page.wait_for_function("window.attnviz?.get('state')?.model.startsWith('own:')", timeout=30_000)
@@ -214,6 +214,31 @@ def test_another_family_s_network_may_follow(tab: Page, weights: Path) -> None:
     settled(page)
     assert page.evaluate("attnviz.get('state').model") == own_id
     expect(page.locator(".av-notice")).to_be_hidden()
+
+
+def test_two_visitors_with_the_same_file(
+    tab: Page, weights: Path, uploads: Path, browser: Browser, served: str
+) -> None:
+    """Each has a file of its own, though content and name are the same; what one deletes, the other still has."""
+    context = browser.new_context()
+    other = context.new_page()
+    other.goto(f"{served}/?tab=yours")
+    for page in (tab, other):
+        page.wait_for_function("window.attnviz?.get('busy') === false")
+        sent: list[str] = page.evaluate(
+            """async ([address, text]) => {
+              const form = new FormData();
+              form.append("files", new File([text], "mine.safetensors"));
+              return (await (await fetch(`${address}/gradio_api/upload`, { method: "POST", body: form })).json());
+            }""",
+            [served, "a photo, say"],
+        )
+        bring(page, ARCHITECTURE, weights)
+    for page in (tab, other):
+        expect(page.locator(f"{PAGE} .open")).to_be_visible(timeout=60_000)
+        expect(page.locator(f"{PAGE} .chosen")).to_have_text("mine.safetensors")
+    assert [str(path) for path in uploads.rglob("*mine.safetensors")] == sent  # what came through no form of this page
+    context.close()
 
 
 def test_a_pickle(tab: Page, tmp_path: Path) -> None:

@@ -37,6 +37,12 @@ function bring(asked) {
   trigger("select", { ...asked, serial: count });
 }
 
+/** The file under a name that nobody else gives: equal files of equal names share one path, and this one is deleted. */
+function named(chosen) {
+  const token = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return new File([chosen], `${token}-${chosen.name}`, { type: chosen.type });
+}
+
 at(".choose").addEventListener("click", () => file.click());
 file.addEventListener("change", () => {
   at(".chosen").textContent = file.files[0]?.name ?? words.none;
@@ -54,7 +60,7 @@ weights.addEventListener("submit", async (event) => {
   refuse("");
   wait(av.fill(words.uploading, { name: chosen.name }));
   try {
-    const { path } = await upload(chosen);
+    const { path } = await upload(named(chosen));
     bring({ architecture, path });
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);

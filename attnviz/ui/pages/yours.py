@@ -1,6 +1,8 @@
 """Your model: weights that a visitor brings, or code of whoever runs the server, shown like any other network."""
 
 import logging
+import re
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -19,6 +21,7 @@ from attnviz.zoo import own
 from attnviz.zoo.files import CONVERT
 
 MOST = 300_000_000  # bytes of a file: 75 million parameters as float32
+PRIVATE = re.compile(r"[0-9a-f]{32}-")  # before the name of a file that the page sent for this alone
 SKIPPED = 6  # places where attention may be, named at most
 
 
@@ -48,7 +51,7 @@ class Yours:
                 raise OptionError(texts.UNTRUSTED)
             backbone = own.from_code(_text(given, "code", 4096))
         else:
-            path = in_uploads(_text(given, "path", 4096))
+            path = _private(_text(given, "path", 4096))
             try:
                 backbone = own.from_file(_text(given, "architecture", LONGEST), path, MOST)
             finally:
@@ -71,6 +74,14 @@ class Yours:
             ],
             "skipped": list(found.skipped[:SKIPPED]),
         }
+
+
+def _private(text: str) -> Path:
+    """An upload that this page named, and may delete. Raises OptionError for any other, which may be another's too."""
+    path = in_uploads(text)
+    if not PRIVATE.match(path.name) or not path.is_file():
+        raise OptionError(texts.BAD_REQUEST.format(what="upload"))
+    return path
 
 
 def _text(given: dict[str, Any], name: str, longest: int) -> str:

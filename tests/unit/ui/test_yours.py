@@ -17,6 +17,8 @@ from attnviz.ui.pages import yours
 from attnviz.ui.state import State
 from attnviz.zoo.memory import Memory
 
+TOKEN = "0123456789abcdef" * 2  # what the page puts before a name
+
 
 class Event:
     def __init__(self, data: Any) -> None:
@@ -38,7 +40,7 @@ def page(analyst: Analyst, *, trusted: bool = False) -> Any:
 def upload() -> Path:
     folder = Path(get_upload_folder()) / "weights"
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "mine.safetensors"
+    path = folder / f"{TOKEN}-mine.safetensors"
     save_file(timm.create_model("test_resnet", num_classes=3).state_dict(), path)
     return path
 
@@ -65,6 +67,25 @@ def test_no_file_outside_the_uploads_is_read_or_deleted(analyst: Analyst, upload
         answer = page(analyst)._brought(Event({"architecture": "test_resnet", "path": str(path)}))
         assert "does not exist" in answer["said"]
     assert (tmp_path / "it.safetensors").exists()
+
+
+def test_what_another_visitor_may_have_too_is_neither_read_nor_deleted(analyst: Analyst, upload: Path) -> None:
+    """Gradio gives equal files of equal names one path: only a name with a token is one visitor's alone."""
+    for name in ("cat.jpg", "mine.safetensors", f"{TOKEN[1:]}-mine.safetensors", f"mine-{TOKEN}-.safetensors"):
+        shared = shutil.copy(upload, upload.with_name(name))
+        answer = page(analyst)._brought(Event({"architecture": "test_resnet", "path": str(shared)}))
+        assert "does not exist (upload)" in answer["said"]
+        assert shared.exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["", f"{TOKEN}-", f"{TOKEN}-nothing", f"{TOKEN}-\0", f"{TOKEN}-{'x' * 3000}", "x" * 5000]
+)
+def test_a_path_of_no_file_is_one_line(analyst: Analyst, upload: Path, name: str) -> None:
+    (upload.parent / f"{TOKEN}-").mkdir(exist_ok=True)
+    data = {"architecture": "test_resnet", "path": f"{upload.parent}/{name}"}
+    assert "does not exist" in page(analyst)._brought(Event(data))["said"]
+    assert (upload.parent / f"{TOKEN}-").is_dir()
 
 
 @pytest.mark.parametrize(
