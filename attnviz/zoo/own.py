@@ -4,7 +4,8 @@ import importlib.util
 import secrets
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+import types
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,9 @@ from torch import Tensor, nn
 
 from attnviz.backbones import BUILT
 from attnviz.capture import Backbone, instrument
+from attnviz.capture.backbone import check_pictures
 from attnviz.capture.findings import Findings
+from attnviz.capture.outputs import logits_of, scores
 from attnviz.cards import ModelCard
 from attnviz.errors import AttnvizError, ModelError
 from attnviz.images import Picture, load_picture
@@ -61,27 +64,64 @@ def from_code(path: str | Path) -> Backbone:
     """The network of a Python file, which is run: only for one's own files, on one's own machine.
 
     The file defines ``model``, a torch.nn.Module, or ``build()``, which returns one; and may define ``classes``, the
-    labels of its logits, and ``preprocess``, from a picture to a tensor (1, 3, H, W).
+    labels of its logits, and ``preprocess``, from a picture to a tensor (1, 3, H, W) or (3, H, W).
 
     Raises:
-        ModelError: in one line, for a file that is not there, that fails, or that defines no network.
+        ModelError: in one line, for a file that is not there, that fails, or that defines no network. So is whatever
+            the network's own code raises later on.
     """
     file = Path(path).expanduser()
     if file.suffix != ".py" or not file.is_file():
         raise ModelError("there is no such Python file: give the path of one on the server's machine, ending in .py")
     found = _ran(file)
-    model: Any = found.get("model")
-    if model is None and callable(build := found.get("build")):
-        with _in_one_line(f"the build() of {file.name}"):
-            model = build()
-    if not isinstance(model, nn.Module):
-        raise ModelError(
-            f"the file {file.name} defines neither `model`, a torch.nn.Module, nor `build()`, which returns one"
-        )
+    model = _defined(found, file.name)
     prepare: Any = found.get("preprocess")
-    with _in_one_line(f"the network of {file.name}"):
+    what = f"the network of {file.name}"
+    with _in_one_line(what):
         model = model.cpu().float()
-        return _made(model, f"{OWN}{file.name}", USUAL, found.get("classes"), prepare and _whole(prepare))
+        backbone = _made(model, f"{OWN}{file.name}", USUAL, _labels(found.get("classes")), prepare and _whole(prepare))
+        _guard(backbone.model, what)
+    return backbone
+
+
+def _defined(found: Mapping[str, Any], name: str) -> nn.Module:
+    """The network that a file defines. Raises ModelError where it defines none."""
+    model, build, told = found.get("model"), found.get("build"), f"the `model` of {name} has to be"
+    if model is None and callable(build):
+        told = f"the build() of {name} has to return"
+        with _in_one_line(f"the build() of {name}"):
+            model = build()
+    elif model is None:
+        raise ModelError(
+            f"the file {name} defines neither `model`, a torch.nn.Module, nor `build()`, which returns one"
+        )
+    if not isinstance(model, nn.Module):
+        raise ModelError(f"{told} a torch.nn.Module, not {type(model).__name__}")
+    return model
+
+
+def _labels(classes: Any) -> tuple[str, ...] | None:
+    """Labels of logits, whatever somebody keeps them in. Raises ModelError for what has no order of labels."""
+    if classes is None:
+        return None
+    if isinstance(classes, str | bytes | Mapping) or not isinstance(classes, Iterable):
+        raise ModelError(f"`classes` has to be a list of labels, one for each logit, not {type(classes).__name__}")
+    return tuple(map(str, classes))
+
+
+def _guard(model: nn.Module, what: str) -> None:
+    """Let whatever a network's own code raises be one line, even what would end the program that calls it."""
+
+    def call(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        with _in_one_line(what):
+            return super(guarded, self).__call__(*args, **kwargs)
+
+    # A class, for a wrapped method of the instance would be the original's in a copy of it; and the name stays what
+    # it is, for attention is known by its class's.
+    kind = type(model)
+    told = {"__call__": call, "__module__": kind.__module__, "__qualname__": kind.__qualname__, "__doc__": kind.__doc__}
+    guarded: Any = types.new_class(kind.__name__, (kind,), exec_body=lambda space: space.update(told))
+    model.__class__ = guarded
 
 
 def _whole(preprocess: Callable[[Any], Tensor]) -> Callable[[Any], tuple[Tensor, Picture]]:
@@ -89,9 +129,13 @@ def _whole(preprocess: Callable[[Any], Tensor]) -> Callable[[Any], tuple[Tensor,
 
     def prepared(image: Any) -> tuple[Tensor, Picture]:
         picture = load_picture(image)
-        x = preprocess(picture)
-        if not isinstance(x, Tensor) or x.dim() != 4:
-            raise ModelError("`preprocess` has to make a tensor (1, 3, H, W) of a picture")
+        with _in_one_line("`preprocess`"):
+            x = preprocess(picture)
+        if isinstance(x, Tensor) and x.dim() == 3:
+            x = x[None]  # as a transform of torchvision's leaves it
+        if not isinstance(x, Tensor) or x.dim() != 4 or x.shape[:2] != (1, 3):
+            got = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
+            raise ModelError(f"`preprocess` has to make a tensor (1, 3, H, W) of a picture, not {got}")
         return x, Picture(picture, picture.resize((x.shape[3], x.shape[2])), (0, 0, *picture.size))
 
     return prepared
@@ -99,9 +143,32 @@ def _whole(preprocess: Callable[[Any], Tensor]) -> Callable[[Any], tuple[Tensor,
 
 @torch.inference_mode(False)
 def tried(backbone: Backbone, image: Any) -> Findings:
-    """What was found in a network, on a picture's size. Raises ModelError, in one line, where it does not run."""
+    """What was found in a network, on a picture's size.
+
+    Raises:
+        AttnvizError: in one line, where it does not run on the picture, gives logits that are none, or has another
+            number of labels than of them.
+    """
     with _in_one_line("a pass of a picture"):
-        return backbone.findings(backbone.preprocess(image)[0])
+        x = backbone.preprocess(image)[0]
+        check_pictures(x, one=True)
+        found = backbone.findings(x)
+        _check_scores(backbone, backbone.run(x, read=False)[0])
+        return found
+
+
+def _check_scores(backbone: Backbone, output: Any) -> None:
+    """Refuse scores that no page can show; a network without any is shown without a prediction."""
+    logits, found = logits_of(output, None)[0], scores(output)
+    if found is None or (logits is None and found.dim() != 4):
+        return
+    count = found.shape[1]
+    if not count:
+        raise ModelError(f"the network gives no logits: its output is {tuple(found.shape)}")
+    if not found.isfinite().all():
+        raise ModelError("the network's logits for a picture are NaN or infinite")
+    if backbone.classes is not None and len(backbone.classes) != count:
+        raise ModelError(f"`classes` has {len(backbone.classes)} labels, and the network gives {count} logits")
 
 
 def _ran(file: Path) -> dict[str, Any]:
@@ -124,7 +191,7 @@ def _ran(file: Path) -> dict[str, Any]:
 
 @contextmanager
 def _in_one_line(what: str) -> Iterator[None]:
-    """Whatever somebody's code raises, as one line."""
+    """Whatever somebody's code raises, as one line; but for Ctrl-C, which is nobody's code."""
     try:
         yield
     except AttnvizError:
@@ -141,7 +208,7 @@ def _made(
     model: nn.Module,
     card_id: str,
     recipe: Recipe,
-    classes: Sequence[str] | None = None,
+    classes: tuple[str, ...] | None = None,
     preprocess: Callable[[Any], tuple[Tensor, Picture]] | None = None,
     source: str = "own",
 ) -> Backbone:

@@ -10,6 +10,7 @@ import timm
 import torch
 from safetensors.torch import save_file
 from timm.data import create_transform, resolve_data_config
+from torchvision.transforms import functional
 
 import attnviz
 from attnviz import zoo
@@ -32,6 +33,25 @@ class Options:
 
 model = nn.Sequential(nn.Conv2d(3, 8, 4, 4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, Options().classes))
 classes = beside.NAMES
+"""
+
+SMALL = """
+import torch
+from torch import nn
+model = nn.Sequential(nn.Conv2d(3, 8, 4, 4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4))
+"""
+LATER = """
+from torch import nn
+
+class Tired(nn.Sequential):
+    tired = False
+
+    def forward(self, x):
+        if self.tired:
+            raise {error}
+        return super().forward(x)
+
+model = Tired(nn.Conv2d(3, 8, 4, 4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4))
 """
 
 
@@ -127,8 +147,16 @@ class TestCode:
             ("a b", "running mine.py failed: SyntaxError"),
             ("raise ValueError('first\\nsecond')", "running mine.py failed: ValueError: first$"),
             ("import sys\nsys.exit(3)", "running mine.py failed: SystemExit: 3"),
+            ("raise GeneratorExit", "running mine.py failed: GeneratorExit$"),
+            ("raise BaseException('gone')", "running mine.py failed: BaseException: gone$"),
+            ("def build(): raise GeneratorExit", r"the build\(\) of mine.py failed: GeneratorExit$"),
             ("build = 3", "the file mine.py defines neither `model`"),
-            ("def build(): return 3", "defines neither"),
+            ("model = 3", "the `model` of mine.py has to be a torch.nn.Module, not int"),
+            ("def build(): return 3", r"the build\(\) of mine.py has to return a torch.nn.Module, not int"),
+            ("def build(): pass", r"the build\(\) of mine.py has to return a torch.nn.Module, not NoneType"),
+            (f"{SMALL}\nclasses = 'abcd'", "`classes` has to be a list of labels, .*, not str"),
+            (f"{SMALL}\nclasses = {{0: 'a'}}", "`classes` has to be a list of labels, .*, not dict"),
+            (f"{SMALL}\nclasses = 4", "`classes` has to be a list of labels, .*, not int"),
             ("import torch\nmodel = torch.jit.script(torch.nn.ReLU())", "traced or scripted"),
             ("from torch import nn\nmodel = nn.Linear(3, 4)", "the network of mine.py failed: RuntimeError"),
         ],
@@ -152,6 +180,68 @@ class TestCode:
         with pytest.raises(KeyboardInterrupt):
             own.from_code(tmp_path / "mine.py")
         assert sys.path == before
+
+    @pytest.mark.parametrize(
+        "classes", ["[1, 2, 3, 4]", "(str(i) for i in range(1, 5))", "{1: 0, 2: 0, 3: 0, 4: 0}.keys()"]
+    )
+    def test_labels_of_any_kind(self, tmp_path: Path, classes: str) -> None:
+        (tmp_path / "mine.py").write_text(f"{SMALL}\nclasses = {classes}")
+        backbone = own.from_code(tmp_path / "mine.py")
+        own.tried(backbone, PHOTO)
+        assert backbone.classes == backbone.card.classes == ("1", "2", "3", "4")
+        assert attnviz.explain(backbone, PHOTO, "3").target == 2
+
+    def test_a_preprocess_without_batch_axis(self, tmp_path: Path) -> None:
+        lines = "def preprocess(image): return functional.resize(functional.pil_to_tensor(image), (40, 60)) / 255"
+        (tmp_path / "mine.py").write_text(f"{SMALL}\nfrom torchvision.transforms import functional\n{lines}")
+        backbone = own.from_code(tmp_path / "mine.py")
+        own.tried(backbone, PHOTO)
+        x = functional.resize(functional.pil_to_tensor(PHOTO), (40, 60)) / 255
+        assert torch.equal(attnviz.explain(backbone, PHOTO).input, x[None])
+
+    @pytest.mark.parametrize(
+        ("text", "line"),
+        [
+            ("classes = list('abc')", "`classes` has 3 labels, and the network gives 4 logits"),
+            ("model[3].bias.data[1] = torch.nan", "the network's logits for a picture are NaN or infinite"),
+            ("model[3].weight.data *= torch.inf", "the network's logits for a picture are NaN or infinite"),
+            ("model = nn.Sequential(*model[:3], nn.Linear(8, 0))", r"gives no logits: its output is \(1, 0\)"),
+            ("model = nn.Sequential(model[0])\nclasses = 'a', 'b'", "has 2 labels, and the network gives 8 logits"),
+            ("def preprocess(image): return torch.zeros(2, 3, 8, 8)", r"\(1, 3, H, W\) .*, not \(2, 3, 8, 8\)"),
+            ("def preprocess(image): return torch.zeros(8, 8)", r"a tensor \(1, 3, H, W\) of a picture, not \(8, 8\)"),
+            ("def preprocess(image): return torch.zeros(1, 8, 8)", r"of a picture, not \(1, 1, 8, 8\)"),
+            ("def preprocess(image): return image", "of a picture, not Image"),
+            ("def preprocess(image): 1 / 0", "`preprocess` failed: ZeroDivisionError"),
+            ("def preprocess(image): raise SystemExit", "`preprocess` failed: SystemExit"),
+        ],
+    )
+    def test_what_no_page_can_show_is_refused_when_it_is_brought(self, tmp_path: Path, text: str, line: str) -> None:
+        (tmp_path / "mine.py").write_text(f"{SMALL}\n{text}")
+        backbone = own.from_code(tmp_path / "mine.py")
+        with refused(line):
+            own.tried(backbone, PHOTO)
+
+    @pytest.mark.parametrize("error", ["SystemExit(3)", "GeneratorExit", "ValueError('no\\nmore')", "BaseException"])
+    def test_a_forward_that_fails_later_is_one_line(self, tmp_path: Path, error: str) -> None:
+        (tmp_path / "mine.py").write_text(LATER.format(error=error))
+        backbone = own.from_code(tmp_path / "mine.py")
+        own.tried(backbone, PHOTO)
+        expected = attnviz.explain(backbone, PHOTO)
+        saliency = attnviz.attribute(expected, "saliency")  # in a copy of the network
+        assert saliency.values.isfinite().all()
+        type(backbone.model).tired = True
+        with refused(f"the network of mine.py failed: {error.split('(')[0]}"):
+            attnviz.explain(backbone, PHOTO)
+        with refused("the network of mine.py failed"):
+            attnviz.attribute(expected, "saliency")
+        type(backbone.model).tired = False
+        assert torch.equal(attnviz.explain(backbone, PHOTO).logits, expected.logits)
+        assert type(backbone.model).__name__ == "Tired"
+
+    def test_ctrl_c_is_no_failure(self, tmp_path: Path) -> None:
+        (tmp_path / "mine.py").write_text("raise KeyboardInterrupt")
+        with pytest.raises(KeyboardInterrupt):
+            own.from_code(tmp_path / "mine.py")
 
     @pytest.mark.parametrize("path", ["", "nothing.py", "/", "mine.txt", "a\0.py"])
     def test_what_is_no_file(self, tmp_path: Path, path: str) -> None:
