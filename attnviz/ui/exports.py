@@ -32,7 +32,7 @@ picture = {picture}
 {code}'''
 OWN = """from attnviz.zoo import own
 
-backbone = own.from_file("ARCHITECTURE", "WEIGHTS.safetensors")  # yours to fill in
+backbone = {own}  # yours to fill in
 """
 LOADED = "backbone = attnviz.load({model!r})\n"
 ONE = """{backbone}\
@@ -63,7 +63,7 @@ mine = {{  # yours to fill in
 {own}
 }}
 """
-MINE_LINE = '    {name!r}: own.from_file("ARCHITECTURE", "WEIGHTS.safetensors"),'
+MINE_LINE = "    {name!r}: {own},"
 
 
 def export(view: View, asked: Any, found: Attribution | None = None) -> Payload:
@@ -213,7 +213,8 @@ def snippet(view: View) -> str:
     edit = edit_of(view)
     if edit is not None and after(view) is not None:
         more += EDITED.format(layer=edit.layer, how=edit.how, options=options)
-    backbone = OWN if state.model.startswith(zoo.OWN) else LOADED.format(model=state.model)
+    mine = state.model.startswith(zoo.OWN)
+    backbone = OWN.format(own=_brought(view)) if mine else LOADED.format(model=state.model)
     return _script(view, ONE.format(backbone=backbone, target=target, options=options, more=more))
 
 
@@ -224,10 +225,20 @@ def snippet_all(views: Sequence[View]) -> str:
         f"    {name!r}: {None if view.state.target is None else _said(view, view.target)!r},"
         for name, view in zip(ids, views, strict=True)
     ]
-    own = [name for name, view in zip(ids, views, strict=True) if view.state.model.startswith(zoo.OWN)]
-    mine = MINE.format(own="\n".join(MINE_LINE.format(name=name) for name in own)) if own else ""
+    own = [
+        MINE_LINE.format(name=name, own=_brought(view))
+        for name, view in zip(ids, views, strict=True)
+        if view.state.model.startswith(zoo.OWN)
+    ]
+    mine = MINE.format(own="\n".join(own)) if own else ""
     loaded = "mine[model] if model in mine else attnviz.load(model)" if own else "attnviz.load(model)"
     return _script(views[0], ALL.format(mine=mine, targets="\n".join(targets), loaded=loaded))
+
+
+def _brought(view: View) -> str:
+    """What brings a network of a person's own again: its file's place is known to that person alone."""
+    name = view.card.id.removeprefix(zoo.OWN)  # an architecture's, or a Python file's
+    return 'own.from_code("PATH.py")' if name.endswith(".py") else f'own.from_file({name!r}, "WEIGHTS.safetensors")'
 
 
 def _script(view: View, code: str) -> str:

@@ -148,8 +148,25 @@ def test_two_networks_of_ones_own_are_told_apart(analyst: Analyst, tmp_path: Pat
         np.testing.assert_array_equal(arrays[f"{name}/cam"], view.explanation.cam.signed)
     code = exports.snippet_all(views)
     compile(code, "made.py", "exec")
-    assert "'own:test_resnet (2)': own.from_file(" in code
+    assert "'own:test_resnet (2)': own.from_file('test_resnet', \"WEIGHTS.safetensors\")," in code
     assert not any(each.removeprefix(zoo.OWN) in code for each in ids)
+
+
+def test_the_code_brings_a_network_of_ones_own_as_it_was_brought(analyst: Analyst, tmp_path: Path) -> None:
+    """Once its owner has filled in where it lies, it makes the same arrays."""
+    save_file(timm.create_model("test_resnet", num_classes=3).state_dict(), tmp_path / "WEIGHTS.safetensors")
+    (tmp_path / "PATH.py").write_text(
+        "import torch\nfrom torch import nn\ntorch.manual_seed(0)\n"
+        "model = nn.Sequential(nn.Conv2d(3, 8, 4, 4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4))\n"
+    )
+    brought = (own.from_file("test_resnet", tmp_path / "WEIGHTS.safetensors"), own.from_code(tmp_path / "PATH.py"))
+    for backbone in brought:
+        view = analyst.view(State(analyst.first.source, zoo.keep(backbone)))
+        made = exports.export(view, {"kind": "py", "view": None})
+        expected = np.load(BytesIO(base64.b64decode(exports.export(view, {"kind": "npz", "view": None})["data"])))
+        check(run(base64.b64decode(made["data"]), tmp_path), expected)
+    code = exports.snippet_all([analyst.view(State(analyst.first.source, zoo.keep(each))) for each in brought])
+    assert "'own:PATH.py': own.from_code(\"PATH.py\")," in code
 
 
 def test_a_drawing_of_every_network(analyst: Analyst, monkeypatch: pytest.MonkeyPatch) -> None:
