@@ -9,7 +9,7 @@ or ``stage2.attention`` (BAM: after the stage).
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -84,6 +84,8 @@ class ResNet18T(nn.Module):
         variant: the attention and its places; ``Variant()`` for none.
         classes: number of classes.
     """
+
+    classifier_name: ClassVar = "fc"
 
     def __init__(self, variant: Variant, classes: int = 10) -> None:
         super().__init__()

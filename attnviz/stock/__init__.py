@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from attnviz.cards import ModelCard
 from attnviz.errors import ModelError, OptionError
-from attnviz.stock.embedded import FAMILY, assets, embedded_cards, shipped
+from attnviz.stock.embedded import FAMILY, assets, embedded_card, embedded_cards, shipped
 from attnviz.stock.entries import Entry, entries
 from attnviz.stock.reach import Availability, availability
 
@@ -15,6 +15,7 @@ __all__ = [
     "assets",
     "availability",
     "catalogue",
+    "embedded_card",
     "embedded_cards",
     "entries",
     "shipped",

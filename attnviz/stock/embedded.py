@@ -27,3 +27,11 @@ def embedded_cards(folder: Path | None = None) -> list[ModelCard]:
     folder = folder or assets() / "weights"
     paths = [folder / f"{model_id}.json" for model_id in FAMILY]
     return [ModelCard.read(path) for path in paths if path.exists()]
+
+
+def embedded_card(model_id: str) -> ModelCard:
+    """The card of one of the family. Raises ModelError where it did not come along."""
+    card = next((card for card in embedded_cards() if card.id == model_id), None)
+    if card is None:
+        raise ModelError(f"the card of {model_id} is missing: install attnviz again, or clone the whole repository")
+    return card

@@ -8,7 +8,7 @@ import torch
 from attnviz.backbones import BUILT
 from attnviz.capture import Backbone
 from attnviz.errors import ModelError
-from attnviz.stock import FAMILY, Entry, assets, catalogue, embedded_cards, entries, unknown
+from attnviz.stock import FAMILY, Entry, assets, catalogue, embedded_card, entries, unknown
 from attnviz.stock.downloads import at_hand, download
 from attnviz.stock.files import Progress
 from attnviz.zoo.control import load_random
@@ -95,9 +95,6 @@ def _maker(model_id: str, device: str, progress: Progress | None) -> Callable[[]
     if built:
         return partial(load_built, plain, device)
     if entry is None:
-        card = next((card for card in embedded_cards() if card.id == plain), None)
-        if card is None:
-            raise ModelError(f"the card of {plain} is missing: install attnviz again, or clone the whole repository")
-        return partial(load_embedded if plain == model_id else load_random, card, device)
+        return partial(load_embedded if plain == model_id else load_random, embedded_card(plain), device)
     path = (at_hand(entry) or download(entry).result(progress)) if plain == model_id else None
     return partial(load_entry, entry, path, device)

@@ -1,4 +1,4 @@
-"""Weights of a person's own: a safetensors file, for an architecture that timm has or attnviz builds.
+"""Weights of a person's own: a safetensors file, for an architecture that timm has or attnviz builds or trained.
 
 The file is not trusted. It is looked at before it is opened, its header before its tensors, and a network
 takes memory only once the file's shapes are known to fit it.
@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from attnviz.backbones import BUILT
+from attnviz.backbones import BUILT, VARIANTS, build
 from attnviz.errors import ModelError
 
 LIMIT = 2**30  # bytes of a file: 268 million parameters of float32
@@ -110,8 +110,8 @@ def load_own(architecture: str, path: str | Path, limit: int = LIMIT) -> nn.Modu
     """A network with weights of a person's own, in eval mode, as float32 on the CPU; nothing is downloaded.
 
     Args:
-        architecture: a name of ``timm.list_models()`` (with a tag or without) or of ``attnviz.backbones.BUILT``, which
-            goes first where both have it.
+        architecture: a name of ``timm.list_models()`` (with a tag or without), or of ``attnviz.backbones.BUILT`` or
+            ``VARIANTS`` (the family's ids), which go first where both have it.
         path: its weights, a safetensors file; the number of classes is that of its classifier.
         limit: the most bytes that the file may have.
 
@@ -178,6 +178,8 @@ def _maker(name: str) -> Callable[[int | None], nn.Module]:
         raise ModelError(f"an architecture's name is a text like 'resnet50', not {_repr.repr(name)}")
     if name in BUILT:
         return lambda classes: BUILT[name]() if classes is None else BUILT[name](classes=classes)
+    if name in VARIANTS:
+        return lambda classes: build(name) if classes is None else build(name, classes)
 
     import timm
 
@@ -186,7 +188,7 @@ def _maker(name: str) -> Callable[[int | None], nn.Module]:
             return lambda classes: timm.create_model(name, pretrained=False, num_classes=classes)
     except RuntimeError:  # a tag that the architecture does not have
         pass
-    near = difflib.get_close_matches(name[:80], {*timm.list_models(), *timm.list_pretrained(), *BUILT}, 3, cutoff=0)
+    near = difflib.get_close_matches(name[:80], {*timm.list_models(), *timm.list_pretrained(), *BUILT, *VARIANTS}, 3, cutoff=0)
     raise ModelError(f"there is no architecture {_repr.repr(name)}; the nearest names are {', '.join(near)}")
 
 

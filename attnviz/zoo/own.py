@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from attnviz.backbones import BUILT
+from attnviz.backbones import BUILT, VARIANTS
 from attnviz.capture import Backbone, instrument
 from attnviz.capture.backbone import check_pictures
 from attnviz.capture.findings import Findings
@@ -23,6 +23,7 @@ from attnviz.capture.outputs import logits_of, scores
 from attnviz.cards import ModelCard
 from attnviz.errors import AttnvizError, ModelError
 from attnviz.images import Picture, load_picture
+from attnviz.stock import embedded_card
 from attnviz.stock.entries import DATASET
 from attnviz.zoo.control import random_card, random_model
 from attnviz.zoo.embedded import placed
@@ -53,8 +54,16 @@ def load_built(name: str, device: str) -> Backbone:
 
 @torch.inference_mode(False)
 def from_file(architecture: str, path: str | Path, limit: int = LIMIT) -> Backbone:
-    """A network with weights of a person's own, ready to be explained: see ``files.load_own`` for what it refuses."""
+    """A network with weights of a person's own, ready to be explained: see ``files.load_own`` for what it refuses.
+
+    One of the family's sees pictures as the family does, and has its classes where their number is the file's.
+    """
     model = load_own(architecture, path, limit)
+    if architecture in VARIANTS:
+        card = embedded_card(architecture)
+        size = card.input_size  # the whole picture, squashed
+        recipe = Recipe(size, size, False, Image.Resampling.BICUBIC, card.mean, card.std)
+        return _made(model, f"{OWN}{architecture}", recipe, known=card.classes)
     recipe = USUAL if architecture in BUILT else timm_recipe(architecture, model)
     return _made(model, f"{OWN}{architecture}", recipe)
 
@@ -211,15 +220,16 @@ def _made(
     classes: tuple[str, ...] | None = None,
     preprocess: Callable[[Any], tuple[Tensor, Picture]] | None = None,
     source: str = "own",
+    known: tuple[str, ...] = (),
 ) -> Backbone:
-    """A network made ready, with a card of what can be counted."""
+    """A network made ready, with a card of what can be counted; ``known``: labels, where the logits are as many."""
     blank = torch.zeros(1, 3, recipe.size, recipe.size)
     model.eval()
     if preprocess is None:
         with torch.no_grad():
             output = model(blank)
         if isinstance(output, Tensor) and output.dim() == 2 and classes is None:
-            classes = labels_of(output.shape[1])
+            classes = known if len(known) == output.shape[1] else labels_of(output.shape[1])
     card: ModelCard = unlisted_card(card_id, model, recipe.size, source=source, dataset=card_id, licence="its owner's")
     card = replace(card, classes=tuple(classes or ()), mean=recipe.mean, std=recipe.std, availability=source)
     backbone = instrument(model, preprocess or preprocessing(recipe, card), classes or None)

@@ -3,11 +3,14 @@
 YOURS = {
     "heading": "A network of your own",
     "hint": (
-        "Weights as a .safetensors file, for an architecture of timm's or one that attnviz builds. They stay in this "
+        "Weights as a .safetensors file, for an architecture of timm's or one of attnviz's own. They stay in this "
         "server's memory for you alone, as long as there is room; the file is deleted once it is read."
     ),
     "architecture": "Architecture",
-    "architectures": "As timm names it (resnet50, seresnext26ts, …), or one of {built}.",
+    "architectures": (
+        "As timm names it (resnet50, seresnext26ts, …), the id of one of the ten networks (resnet18t-se, …), or one of "
+        "{built}."
+    ),
     "choose": "Choose a file",
     "none": "no file chosen",
     "load": "Load",

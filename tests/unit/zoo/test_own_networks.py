@@ -14,7 +14,10 @@ from torchvision.transforms import functional
 
 import attnviz
 from attnviz import zoo
+from attnviz.backbones import build
+from attnviz.stock import FAMILY
 from attnviz.zoo import own
+from attnviz.zoo.embedded import save_weights
 from attnviz.zoo.memory import Memory
 from tests.unit.images.pictures import photo
 from tests.unit.readers.modules import lively
@@ -92,6 +95,28 @@ def test_a_variance_below_zero_is_refused(file: Path) -> None:
 def test_a_thousand_logits_have_imagenet_s_names(file: Path) -> None:
     save_file(lively(timm.create_model("test_resnet")).state_dict(), file)
     assert own.from_file("test_resnet", file).classes == attnviz.load("random:timm:test_resnet.r160_in1k").classes
+
+
+@pytest.mark.parametrize("name", FAMILY)
+def test_a_network_of_the_family_that_was_trained_again(name: str, tmp_path: Path) -> None:
+    """As ``attnviz.training`` writes it; its oracle is the network that comes with attnviz, whose weights it has."""
+    theirs = attnviz.load(name)
+    path = save_weights(tmp_path, name, theirs.model.state_dict())
+    backbone = own.from_file(name, path)
+    assert (backbone.classes, backbone.card.id) == (theirs.classes, f"own:{name}")
+    found, expected = attnviz.explain(backbone, PHOTO), attnviz.explain(theirs, PHOTO)
+    assert torch.equal(found.input, expected.input)
+    assert torch.equal(found.logits, expected.logits)
+    assert [record.layer for record in found.attention] == [record.layer for record in expected.attention]
+
+
+def test_a_network_of_the_family_for_other_classes(tmp_path: Path) -> None:
+    theirs = build("resnet18t-se", 7)
+    backbone = own.from_file("resnet18t-se", save_weights(tmp_path, "resnet18t-se", theirs.state_dict()))
+    assert backbone.classes is None
+    assert attnviz.explain(backbone, PHOTO).logits.shape == (7,)
+    with refused("the weights given for resnet18t-cbam do not fit its network"):
+        own.from_file("resnet18t-cbam", tmp_path / "resnet18t-se.safetensors")
 
 
 def test_an_id_of_ones_own_is_no_other_s() -> None:
