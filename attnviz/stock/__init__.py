@@ -1,5 +1,8 @@
 """What there is to load, whether it is at hand, and getting it: all without torch."""
 
+import difflib
+import reprlib
+from collections.abc import Iterable
 from dataclasses import replace
 
 from attnviz.cards import ModelCard
@@ -10,6 +13,7 @@ from attnviz.stock.reach import Availability, availability
 
 __all__ = [
     "FAMILY",
+    "RANDOM",
     "Availability",
     "Entry",
     "assets",
@@ -18,9 +22,15 @@ __all__ = [
     "embedded_card",
     "embedded_cards",
     "entries",
+    "nearest",
     "shipped",
+    "shortened",
     "unknown",
 ]
+
+RANDOM = "random:"  # before an id: the network with random weights
+_repr = reprlib.Repr()
+_repr.maxstring = 80
 
 
 def catalogue(*only: str) -> list[ModelCard]:
@@ -47,9 +57,20 @@ def catalogue(*only: str) -> list[ModelCard]:
     return [card for card in cards if card.availability in wanted]
 
 
-def unknown(model_id: str) -> ModelError:
-    """What to say about an id that there is not."""
+def nearest(name: str, names: Iterable[str]) -> str:
+    """The three of the names that are most like one that there is not, for an error's line."""
+    return ", ".join(difflib.get_close_matches(name[:80], set(names), 3, cutoff=0))
+
+
+def unknown(model_id: str, others: Iterable[str] = ()) -> ModelError:
+    """What to say about an id that there is not; ``others``: what could be meant besides what is listed."""
+    near = nearest(model_id, (*FAMILY, *entries(), *others))
     return ModelError(
-        f"no model {model_id!r} in the catalogue; there are {', '.join(FAMILY)}, those of `attnviz models`, "
-        "and timm:NAME for any other of timm's"
+        f"no model {shortened(model_id)} in the catalogue; the nearest are {near}; `attnviz models` lists what there "
+        "is, and timm:NAME is any other of timm's"
     )
+
+
+def shortened(name: object) -> str:
+    """Somebody's text as an error's line quotes it."""
+    return _repr.repr(name)

@@ -8,18 +8,18 @@ import torch
 from attnviz.backbones import BUILT
 from attnviz.capture import Backbone
 from attnviz.errors import ModelError
-from attnviz.stock import FAMILY, Entry, assets, catalogue, embedded_card, entries, unknown
+from attnviz.stock import FAMILY, RANDOM, Entry, assets, catalogue, embedded_card, entries, unknown
 from attnviz.stock.downloads import at_hand, download
 from attnviz.stock.files import Progress
 from attnviz.zoo.control import load_random
 from attnviz.zoo.embedded import load_embedded
+from attnviz.zoo.files import timm_names
 from attnviz.zoo.libraries import described, load_entry
 from attnviz.zoo.memory import Memory
 from attnviz.zoo.own import OWN, load_built, new_id
 
 __all__ = ["OWN", "RANDOM", "assets", "catalogue", "find", "held", "keep", "load", "ready"]
 
-RANDOM = "random:"
 _loaded = Memory()
 
 
@@ -77,7 +77,7 @@ def find(id: str) -> Entry | None:  # noqa: A002
         return None
     entry = entries().get(id) or described(id)
     if entry is None:
-        raise unknown(id)
+        raise unknown(id, [*(f"timm:{name}" for name in timm_names()), *(f"{RANDOM}{name}" for name in BUILT)])
     return entry
 
 

@@ -10,6 +10,7 @@ from torch import nn
 from attnviz.backbones import build
 from attnviz.capture import Backbone
 from attnviz.cards import ModelCard
+from attnviz.stock import RANDOM
 from attnviz.zoo.drawn import draw
 from attnviz.zoo.embedded import placed, preprocessing
 
@@ -40,7 +41,7 @@ def random_card(card: ModelCard) -> ModelCard:
     """A card that says that the weights are random, and nothing that only holds for trained ones."""
     return replace(
         card,
-        id=f"random:{card.id}",
+        id=f"{RANDOM}{card.id}",
         availability=NAME,
         recipe_group=NAME,
         top1=math.nan,

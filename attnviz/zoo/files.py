@@ -4,8 +4,6 @@ The file is not trusted. It is looked at before it is opened, its header before 
 takes memory only once the file's shapes are known to fit it.
 """
 
-import difflib
-import reprlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from torch import Tensor, nn
 
 from attnviz.backbones import BUILT, VARIANTS, build
 from attnviz.errors import ModelError
+from attnviz.stock import nearest, shortened
 
 LIMIT = 2**30  # bytes of a file: 268 million parameters of float32
 HEADER_LIMIT = 2**22  # bytes of a header; that of a network with ten thousand tensors has a third
@@ -27,9 +26,12 @@ CONVERT = (
     "python -c \"import sys, torch; from safetensors.torch import save_file; save_file(torch.load(sys.argv[1], 'cpu', "
     'weights_only=True), sys.argv[2])" weights.pth weights.safetensors'
 )
-
-_repr = reprlib.Repr()
-_repr.maxstring = 80
+WRAPPERS = {  # what leaves a beginning of its own on every name
+    "module.": "torch's DataParallel or DistributedDataParallel",
+    "model.": "a Lightning module, or another that holds the network as `model`",
+    "state_dict.": "a checkpoint that holds more than the weights",
+}
+WRAPPER = "a module that holds the network"
 
 
 def read_weights(path: str | Path, limit: int = LIMIT) -> dict[str, Tensor]:
@@ -62,29 +64,45 @@ def read_weights(path: str | Path, limit: int = LIMIT) -> dict[str, Tensor]:
         raise ModelError("the weights' file holds no tensors")
     for name, value in state.items():
         if not value.float().isfinite().all():
-            raise ModelError(f"the weights' file holds NaN or infinite values, first in {_repr.repr(name)}")
+            raise ModelError(f"the weights' file holds NaN or infinite values, first in {shortened(name)}")
         if name.endswith("running_var") and value.min() < 0:
-            raise ModelError(f"the weights' file holds a negative variance, first in {_repr.repr(name)}")
+            raise ModelError(f"the weights' file holds a negative variance, first in {shortened(name)}")
     return state
 
 
 def check_fit(model: nn.Module, state: Mapping[str, Tensor], name: str) -> None:
     """Refuse a state that is not the model's own, name by name and shape by shape; see ``fill``."""
     own = model.state_dict()
-    odd = [f"{_repr.repr(key)} is missing" for key in own if key not in state and not _counter(key)]
+    odd = [f"{shortened(key)} is missing" for key in own if key not in state and not _counter(key)]
     for key, value in state.items():
         if key not in own:
-            odd += [] if _counter(key) else [f"{_repr.repr(key)} is not in it"]
+            odd += [] if _counter(key) else [f"{shortened(key)} is not in it"]
         elif value.shape != own[key].shape:
-            odd.append(f"{_repr.repr(key)} is {_repr.repr(tuple(value.shape))}, not {tuple(own[key].shape)}")
+            odd.append(f"{shortened(key)} is {shortened(tuple(value.shape))}, not {tuple(own[key].shape)}")
         elif value.is_floating_point() != own[key].is_floating_point():
-            odd.append(f"{_repr.repr(key)} is {value.dtype}, not {own[key].dtype}")
+            odd.append(f"{shortened(key)} is {value.dtype}, not {own[key].dtype}")
+    if odd and (prefix := _prefix(own, state)):
+        raise ModelError(
+            f"the weights given for {name} do not fit its network: all their names begin with {shortened(prefix)}, the "
+            f"first is {shortened(next(iter(state)))}, as of {WRAPPERS.get(prefix, WRAPPER)}: "
+            "take that off each name and save them again"
+        )
     if odd:
         more = f"; and {len(odd) - 3} more" if len(odd) > 3 else ""
         raise ModelError(
             f"the weights given for {name} do not fit its network ({'; '.join(odd[:3])}{more}): "
             "they belong to another version, or to another network"
         )
+
+
+def _prefix(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> str:
+    """What stands before all names of a state, where one without it is the model's own; else nothing."""
+    parts = next(iter(state), "").split(".")[:-1]
+    for count in range(1, len(parts) + 1):
+        prefix = ".".join(parts[:count]) + "."
+        if all(key.startswith(prefix) for key in state) and any(key.removeprefix(prefix) in own for key in state):
+            return prefix
+    return ""
 
 
 def fill(model: nn.Module, state: Mapping[str, Tensor], name: str) -> None:
@@ -162,10 +180,10 @@ def _look(path: Path, limit: int) -> None:
 def _check_tensor(name: str, kind: str, shape: list[int]) -> None:
     """Refuse types and shapes that no network's weights have, some of which torch cannot hold."""
     if kind not in FLOATS + COUNTS:
-        raise ModelError(f"the weights' file holds {_repr.repr(name)} as {kind}; save it as F32 or F16")
+        raise ModelError(f"the weights' file holds {shortened(name)} as {kind}; save it as F32 or F16")
     if len(shape) > MOST_DIMS or 0 in shape:
         why = "no values" if 0 in shape else f"{len(shape):,} dimensions"
-        raise ModelError(f"the weights' file holds {_repr.repr(name)} with {why}")
+        raise ModelError(f"the weights' file holds {shortened(name)} with {why}")
 
 
 def _counter(name: str) -> bool:
@@ -175,7 +193,7 @@ def _counter(name: str) -> bool:
 def _maker(name: str) -> Callable[[int | None], nn.Module]:
     """What builds an architecture for a number of classes (None: its own). Raises ModelError for an unknown name."""
     if not isinstance(name, str):
-        raise ModelError(f"an architecture's name is a text like 'resnet50', not {_repr.repr(name)}")
+        raise ModelError(f"an architecture's name is a text like 'resnet50', not {shortened(name)}")
     if name in BUILT:
         return lambda classes: BUILT[name]() if classes is None else BUILT[name](classes=classes)
     if name in VARIANTS:
@@ -188,8 +206,15 @@ def _maker(name: str) -> Callable[[int | None], nn.Module]:
             return lambda classes: timm.create_model(name, pretrained=False, num_classes=classes)
     except RuntimeError:  # a tag that the architecture does not have
         pass
-    near = difflib.get_close_matches(name[:80], {*timm.list_models(), *timm.list_pretrained(), *BUILT, *VARIANTS}, 3, cutoff=0)
-    raise ModelError(f"there is no architecture {_repr.repr(name)}; the nearest names are {', '.join(near)}")
+    near = nearest(name, (*timm_names(), *BUILT, *VARIANTS))
+    raise ModelError(f"there is no architecture {shortened(name)}; the nearest names are {near}")
+
+
+def timm_names() -> list[str]:
+    """What timm calls its networks, with a tag and without."""
+    import timm
+
+    return [*timm.list_models(), *timm.list_pretrained()]
 
 
 def _classes(model: nn.Module, state: Mapping[str, Tensor]) -> int | None:

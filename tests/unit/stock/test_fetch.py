@@ -123,8 +123,17 @@ def test_ids_that_there_are_not(shell: Shell) -> None:
     code, out, err = shell.run("fetch", "timm:nothing_at_all", "resnet99", SE)
     assert code == 1
     for line, model_id in zip(err.splitlines(), ("timm:nothing_at_all", "resnet99"), strict=True):
-        assert line.startswith(f"no model '{model_id}' in the catalogue; there are resnet18t-plain, ")
+        assert line.startswith(f"no model '{model_id}' in the catalogue; the nearest are ")
     assert out == f"{SE} is at hand, 0.3 MB\n"
+
+
+def test_a_misspelled_id_names_the_nearest_without_torch(shell: Shell) -> None:
+    code, out, err = shell.run("fetch", "resnet18t-sse", "seresnext26t", code=HEAVY)
+    assert (code, out) == (1, "False\n")
+    lines = err.splitlines()
+    assert "; the nearest are resnet18t-s" in lines[0]
+    assert "resnet18t-se," in lines[0]
+    assert SE in lines[1]
 
 
 def test_another_of_timm_s(shell: Shell, site: Site) -> None:

@@ -91,9 +91,11 @@ def test_loading_inside_inference_mode_gives_a_network_like_any_other() -> None:
     assert torch.equal(attnviz.explain(backbone, x, cam_layer="stage3").cam.signed, plain.cam.signed)
 
 
-def test_an_unknown_model_lists_the_known() -> None:
-    with pytest.raises(ModelError, match=r"^no model 'resnet99' in the catalogue; there are resnet18t-") as caught:
-        attnviz.load("resnet99")
+def test_an_unknown_model_names_the_nearest() -> None:
+    with pytest.raises(
+        ModelError, match=r"^no model 'resnet18t-kk' in the catalogue; the nearest are .*resnet18t-sk"
+    ) as caught:
+        attnviz.load("resnet18t-kk")
     assert "\n" not in str(caught.value)
 
 

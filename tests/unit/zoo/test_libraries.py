@@ -208,7 +208,7 @@ class TestLoading:
         "model_id", ["timm:resnet18.nobody_in1k", "timm:not_a_network", "torchvision:resnet18", "x:y"]
     )
     def test_ids_that_there_are_not(self, model_id: str) -> None:
-        with pytest.raises(ModelError, match=f"^no model '{model_id}' in the catalogue; there are resnet18t-plain, "):
+        with pytest.raises(ModelError, match=f"^no model '{model_id}' in the catalogue; the nearest are "):
             attnviz.load(model_id)
 
 
@@ -331,3 +331,29 @@ def test_the_crop_is_marked_on_the_original(site: Site) -> None:
     assert picture.original.size == (800, 400)
     assert picture.seen.size == (224, 224)
     assert picture.box == (225, 25, 575, 375)  # 0.875 of the shorter side, in the middle
+
+
+@pytest.mark.parametrize(
+    ("model_id", "near"),
+    [
+        ("resnet18t-sse", "resnet18t-se"),
+        ("random:resnet18t-sse", "resnet18t-se"),
+        ("timm:seresnext26t", "timm:seresnext26ts"),
+        ("timm:seresnext26ts.ch_in1", "timm:seresnext26ts.ch_in1k"),
+        ("seresnext26ts.ch_in1k", "timm:seresnext26ts.ch_in1k"),
+        ("mobilenetv2_ca", "random:mobilenetv2_ca"),
+        ("torchvision:mobilenet_v3_smal", "torchvision:mobilenet_v3_small"),
+        ("n" * 10**6, ""),
+        ("timm:a\nb", ""),
+    ],
+)
+def test_an_id_that_there_is_not_names_the_nearest(model_id: str, near: str) -> None:
+    with pytest.raises(ModelError) as caught:
+        attnviz.load(model_id)
+    line = str(caught.value)
+    assert line.isprintable()
+    assert len(line) < 400
+    names = line.partition("the nearest are ")[2].partition(";")[0].split(", ")
+    assert len(set(names)) == 3
+    assert near in names or not near
+    assert all(zoo.ready(name) in (True, False) for name in names)  # of each there is a network

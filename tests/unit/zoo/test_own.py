@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import timm
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -133,9 +134,30 @@ def test_a_file_without_classifier_is_refused(file: Path) -> None:
         load_own("test_resnet", file)
 
 
-def test_a_file_of_prefixed_names_is_refused(file: Path) -> None:
-    save_file({f"module.{name}": v for name, v in timm.create_model("test_resnet").state_dict().items()}, file)
-    with refused("do not fit its network"):
+@pytest.mark.parametrize(
+    ("prefix", "cause"),
+    [
+        ("module.", "torch's DataParallel or DistributedDataParallel"),
+        ("model.", "a Lightning module, or another that holds the network as `model`"),
+        ("state_dict.", "a checkpoint that holds more than the weights"),
+        ("model.module.", "a module that holds the network"),
+    ],
+)
+def test_a_file_of_prefixed_names_is_refused(file: Path, prefix: str, cause: str) -> None:
+    state = timm.create_model("test_resnet").state_dict()
+    save_file({f"{prefix}{name}": v for name, v in state.items()}, file)
+    with safe_open(file, "pt") as opened:
+        first = next(iter(opened.keys()))
+    with refused(
+        f"do not fit its network: all their names begin with '{prefix}', the first is '{first}', as of {cause}"
+    ):
+        load_own("test_resnet", file)
+
+
+def test_prefixed_names_of_another_network(file: Path) -> None:
+    """Without the prefix they would be no names of its own either: that is not what is wrong."""
+    save_file({"module.a.weight": torch.ones(2), "module.b.weight": torch.ones(2)}, file)
+    with refused(r"do not fit its network \('conv1.0.weight' is missing"):
         load_own("test_resnet", file)
 
 
