@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from attnviz.cards import ModelCard
-from attnviz.errors import AttnvizError
-from attnviz.stock import FAMILY, Entry, catalogue, entries, unknown
+from attnviz.errors import AttnvizError, OutOfReachError
+from attnviz.stock import FAMILY, RANDOM, Entry, catalogue, entries, unknown
 from attnviz.stock.downloads import Download, download
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -67,7 +67,11 @@ def fetch(
             typer.echo(f"{model_id} comes with attnviz")
             continue
         try:
-            wanted.append(_entry(model_id))
+            if model_id.startswith(RANDOM):
+                _check_random(model_id)
+                typer.echo(f"{model_id} has random weights: there is nothing to fetch")
+            else:
+                wanted.append(_entry(model_id))
         except AttnvizError as error:
             typer.echo(str(error), err=True)
             failed += 1
@@ -93,6 +97,15 @@ def readers(
         typer.echo(f"Drawn: {', '.join(names)}\n")
     for line in checkup.table(checkup.check_drawn(names) if others else checkup.check_listed()):
         typer.echo(line)
+
+
+def _check_random(model_id: str) -> None:
+    """Refuse the id of a network that there is not; one that is not listed is looked up where it is built."""
+    plain = model_id.removeprefix(RANDOM)
+    if plain not in FAMILY and plain not in entries():
+        from attnviz.zoo import ready
+
+        ready(model_id)
 
 
 def _entry(model_id: str) -> Entry:
@@ -143,7 +156,7 @@ def _told(model_id: str, one: Download) -> int:
         path = one.result()
     except AttnvizError as error:
         with tqdm.external_write_mode():
-            typer.echo(str(error), err=True)
+            typer.echo(error.fetching if isinstance(error, OutOfReachError) else str(error), err=True)
         return 1
     with tqdm.external_write_mode():
         typer.echo(f"{model_id} is at hand, {path.stat().st_size / 1e6:.1f} MB")

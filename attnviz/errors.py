@@ -21,6 +21,14 @@ class ModelError(AttnvizError, RuntimeError):
     """A model or its weights that cannot be used: the line says why and what to do."""
 
 
+class OutOfReachError(ModelError):
+    """Weights that are neither here nor to be had. ``fetching``: the line for whom is fetching them already."""
+
+    def __init__(self, line: str, fetching: str = "") -> None:
+        super().__init__(line)
+        self.fetching = fetching or line
+
+
 class EditError(AttnvizError, ValueError):
     """An edit that makes no sense for its attention: the line says which edits do."""
 

@@ -1,5 +1,6 @@
 """Weights on their way: one download of a file at a time, shared by all who ask for it."""
 
+import copy
 import errno
 import threading
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
 
-from attnviz.errors import AttnvizError, CanceledError, ModelError
+from attnviz.errors import AttnvizError, CanceledError, ModelError, OutOfReachError
 from attnviz.stock.entries import Entry
 from attnviz.stock.files import CutError, Progress, Remote, receive
 from attnviz.stock.origins import Origin
@@ -99,20 +100,20 @@ class _Transfer:
 
     def outcome(self) -> Path:
         if self._error is not None:
-            raise type(self._error)(str(self._error))
+            raise copy.copy(self._error)  # each asker's own: a raised error keeps the way that it took
         assert self._path is not None
         return self._path
 
     def _run(self) -> None:
         try:
             self._path = self._fetch()
-        except CanceledError as error:
+        except (CanceledError, OutOfReachError) as error:
             self._error = error
         except AttnvizError as error:
             told = str(error)
             self._error = ModelError(told if self._id in told else f"{self._id}: {told}")
         except Exception as error:
-            self._error = ModelError(self._explained(error))
+            self._error = self._explained(error)
         finally:
             with _lock:
                 self._forget()
@@ -128,7 +129,7 @@ class _Transfer:
         if found is not None:
             return found
         if offline():
-            raise ModelError(out_of_reach(self.entry, "HF_HUB_OFFLINE says to ask no server"))
+            raise out_of_reach(self.entry, "HF_HUB_OFFLINE says to ask no server", "Unset it")
         remote = self.origin.describe(PATIENCE)
         remote.target.parent.mkdir(parents=True, exist_ok=True)
         with self._alone(remote):
@@ -163,16 +164,17 @@ class _Transfer:
     def _progress(self, done: int, total: int | None) -> None:
         self.done, self.total = done, total
 
-    def _explained(self, error: Exception) -> str:
+    def _explained(self, error: Exception) -> ModelError:
         """Why it did not work, in one line."""
         host = urlsplit(self.origin.address).netloc
         answer = getattr(error, "response", None)
         if answer is not None:
             return out_of_reach(self.entry, f"{host} answers {answer.status_code}")
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return f"the disk is full: make room, or set HF_HOME and TORCH_HOME to folders on another, for {self._id}"
+            homes = "set HF_HOME and TORCH_HOME to folders on another"
+            return ModelError(f"the disk is full: make room, or {homes}, for {self._id}")
         if isinstance(error, OSError) and error.filename is not None:
-            return f"the weights of {self._id} cannot be written: {error.strerror}"
+            return ModelError(f"the weights of {self._id} cannot be written: {error.strerror}")
         reason = next(iter(str(error).splitlines()), type(error).__name__)[:100]
         if isinstance(error, CutError) and self.done:
             kept = "what came is kept, and the next attempt goes on from there"
@@ -206,9 +208,9 @@ def at_hand(entry: Entry) -> Path | None:
     return next((path for origin in entry.origins if (path := origin.cached())), None)
 
 
-def out_of_reach(entry: Entry, why: str) -> str:
+def out_of_reach(entry: Entry, why: str, remedy: str = "Connect") -> OutOfReachError:
     """What to say, and to do, about weights that are neither here nor to be had."""
-    return (
-        f"{entry.card.id} is out of reach: {why}. Connect, {entry.origins[0].advice}, "
-        f"or run `attnviz fetch {entry.card.id}` beforehand"
+    told, advice = f"{entry.card.id} is out of reach: {why}. {remedy}", entry.origins[0].advice
+    return OutOfReachError(
+        f"{told}, {advice}, or run `attnviz fetch {entry.card.id}` beforehand", fetching=f"{told}, or {advice}"
     )

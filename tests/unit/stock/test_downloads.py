@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import pytest
 from huggingface_hub import constants, scan_cache_dir, try_to_load_from_cache
 
-from attnviz.errors import CanceledError, ModelError
+from attnviz.errors import CanceledError, ModelError, OutOfReachError
 from attnviz.stock import Entry, entries
 from attnviz.stock.downloads import Download, at_hand, download
 from attnviz.stock.entries import torch_file
@@ -330,3 +330,15 @@ def test_two_processes_fetch_it_once(site: Site, tmp_path: Path) -> None:
     site.mood.more.release(100)
     assert [other.communicate(timeout=60)[0].strip() for other in others] == [str(len(CONTENT))] * 2
     assert site.gets() == [(case.address, None)]
+
+
+def test_offline_says_so(site: Site, case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each who asks is told, and neither line advises what its reader is doing."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    one, other = download(case.entry), download(case.entry)
+    for each in (one, other):
+        with pytest.raises(OutOfReachError, match=r"HF_HUB_OFFLINE says to ask no server\. Unset it, ") as caught:
+            each.result()
+        assert str(caught.value).endswith(f", or run `attnviz fetch {case.entry.card.id}` beforehand")
+        assert caught.value.fetching.endswith(f"Unset it, or {case.entry.origins[0].advice}")
+    assert site.log == []

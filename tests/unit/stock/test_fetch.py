@@ -82,7 +82,8 @@ def test_one_that_fails_does_not_keep_the_others(shell: Shell, site: Site) -> No
     assert out == f"{SE} is at hand, 0.3 MB\n"
     lines = sorted(err.splitlines())
     assert len(lines) == 2
-    assert f"{GC} is out of reach: 127.0.0.1:{site.port} answers 404. Connect, set HF_HOME" in lines[0]
+    assert f"{GC} is out of reach: 127.0.0.1:{site.port} answers 404. Connect, or set HF_HOME" in lines[0]
+    assert "attnviz fetch" not in lines[0]  # which this is
     assert lines[1].startswith(f"{wrong}: what came is not what was published: its SHA-256 begins with {DIGEST[:8]}, ")
     assert not [path for path in (shell.home / "torch").rglob("*") if path.suffix in (".pth", ".part")]
 
@@ -114,9 +115,21 @@ def test_without_a_connection(shell: Shell) -> None:
     code, out, err = shell.run("fetch", SE)
     assert (code, out) == (1, "")
     assert err == (
-        f"{SE} is out of reach: HF_HUB_OFFLINE says to ask no server. Connect, set HF_HOME to a folder that has it, "
-        f"or run `attnviz fetch {SE}` beforehand\n"
+        f"{SE} is out of reach: HF_HUB_OFFLINE says to ask no server. Unset it, or set HF_HOME to a folder that has "
+        "it\n"
     )
+
+
+def test_random_weights_are_not_fetched(shell: Shell, site: Site) -> None:
+    listed = ("random:resnet18t-se", f"random:{SE}")
+    code, out, err = shell.run("fetch", *listed, code=HEAVY)
+    assert (code, err) == (0, "")
+    assert out.splitlines() == [*(f"{each} has random weights: there is nothing to fetch" for each in listed), "False"]
+    code, out, err = shell.run("fetch", "random:mobilenetv2_ca", "random:timm:lcnet_050", "random:mobilenetv2_cb")
+    assert code == 1
+    assert len(out.splitlines()) == 2
+    assert err.startswith("no model 'mobilenetv2_cb' in the catalogue; the nearest are ")
+    assert site.log == []
 
 
 def test_ids_that_there_are_not(shell: Shell) -> None:
