@@ -4,6 +4,7 @@ A file's size is checked before it is read, its pixels before they are decoded. 
 """
 
 import re
+import reprlib
 import stat
 from dataclasses import dataclass
 from io import BytesIO
@@ -27,6 +28,8 @@ _TAKES = (
     "it must be a path, the bytes of a file, a PIL image, or an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) "
     "of uint8, uint16, bool, or floats in 0..1"
 )
+_names = reprlib.Repr()
+_names.maxstring = 80
 
 
 @dataclass(frozen=True)
@@ -141,14 +144,19 @@ def _read(path: str | Path) -> bytes:
             with Path(path).open("rb") as file:
                 return file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise PictureError("the picture's file does not exist") from None
+        raise PictureError(f"the picture's file {_named(path)} does not exist") from None
     except PermissionError:
-        raise PictureError("the picture's file may not be read: permission denied") from None
+        raise PictureError(f"the picture's file {_named(path)} may not be read: permission denied") from None
     except (OSError, ValueError):
         raise PictureError("the picture's file cannot be read, or its path is not one") from None
     if not regular:
         raise PictureError("the picture's path is a folder, a device or a pipe; it must be a regular file")
     raise _too_large(status.st_size)
+
+
+def _named(path: str | Path) -> str:
+    """A file's name as a line quotes it, never where it lies."""
+    return _names.repr(Path(path).name)
 
 
 def _too_large(size: int) -> PictureError:

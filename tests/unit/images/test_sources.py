@@ -68,7 +68,10 @@ class TestSources:
 
 class TestRefusedFiles:
     def test_missing(self, tmp_path: Path) -> None:
-        assert "does not exist" in refusal(tmp_path / "none.png")
+        assert refusal(tmp_path / "none.png") == "the picture's file 'none.png' does not exist"
+        assert refusal("none.png") == refusal(str(Path("folder") / "none.png")) == refusal(tmp_path / "none.png")
+        assert len(refusal("n" * 200 + ".png")) < 150
+        assert refusal("none\n.png").isprintable()
 
     def test_folder(self, tmp_path: Path) -> None:
         assert "folder" in refusal(tmp_path)
@@ -95,6 +98,7 @@ class TestRefusedFiles:
 
         monkeypatch.setattr(Path, "open", open_)
         assert "read" in refusal(file)
+        assert "'picture.png'" in refusal(file) or not isinstance(error, PermissionError)
 
     @pytest.mark.parametrize("path", ["a\0b.png", "x" * 5000, "\udcff\ud800.png"])
     def test_paths_that_cannot_be(self, path: str) -> None:
