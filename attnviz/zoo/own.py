@@ -79,8 +79,12 @@ def from_code(path: str | Path) -> Backbone:
         ModelError: in one line, for a file that is not there, that fails, or that defines no network. So is whatever
             the network's own code raises later on.
     """
-    file = Path(path).expanduser()
-    if file.suffix != ".py" or not file.is_file():
+    try:
+        file = Path(path).expanduser()
+        there = file.suffix == ".py" and file.is_file()
+    except (OSError, RuntimeError, ValueError):  # too long for a path, or the home of nobody
+        there = False
+    if not there:
         raise ModelError("there is no such Python file: give the path of one on the server's machine, ending in .py")
     found = _ran(file)
     model = _defined(found, file.name)

@@ -268,11 +268,13 @@ class TestCode:
         with pytest.raises(KeyboardInterrupt):
             own.from_code(tmp_path / "mine.py")
 
-    @pytest.mark.parametrize("path", ["", "nothing.py", "/", "mine.txt", "a\0.py"])
+    @pytest.mark.parametrize("path", ["", "nothing.py", "/", "mine.txt", "a\0.py", "x" * 5000 + ".py"])
     def test_what_is_no_file(self, tmp_path: Path, path: str) -> None:
         (tmp_path / "mine.txt").write_text("model = 3")
         with refused("there is no such Python file"):
             own.from_code(tmp_path / path)
+        with refused("there is no such Python file"):
+            own.from_code("~nobody-of-that-name/mine.py")
 
 
 @pytest.mark.parametrize(("name", "blocks"), [("cbam_resnext50_32x4d", 16), ("mobilenetv2_ca", 16)])
