@@ -117,7 +117,7 @@ class Watch(TorchFunctionMode):
     def saw(self, features: Any) -> None:
         """Features that a module was given, or gave."""
         if isinstance(features, Tensor) and features.dim() == 4:
-            self._grids.append(tuple(features.shape[2:]))
+            self._grids += [tuple(features.shape[2:]), tuple(features.shape[1:3])]  # channels may come last
 
     def leave(self, scope: str) -> None:
         """A module has ended."""

@@ -165,11 +165,12 @@ def _descriptions(subset: str) -> tuple[str, ...]:
     return tuple(ImageNetInfo(subset).label_descriptions())
 
 
-def macs(model: nn.Module, size: int) -> int:
-    """Multiply-accumulates of one picture (1, 3, size, size): convolutions and every matrix product."""
+def macs(model: nn.Module, size: int | tuple[int, int]) -> int:
+    """Multiply-accumulates of one picture of that (H, W), or side: convolutions and every matrix product."""
+    height, width = (size, size) if isinstance(size, int) else size
     like = next(model.parameters(), torch.zeros(()))
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model(torch.zeros(1, 3, size, size, device=like.device, dtype=like.dtype))
+        model(torch.zeros(1, 3, height, width, device=like.device, dtype=like.dtype))
     return int(counter.get_total_flops()) // 2
 
 
@@ -204,8 +205,10 @@ def described(model_id: str) -> Entry | None:
     return Entry(card, _timm_origins(config))
 
 
-def unlisted_card(card_id: str, model: nn.Module, size: int, *, source: str, dataset: str, licence: str) -> ModelCard:
-    """A card of what can be counted in a network that nobody lists; ``size``: pixels on a side of its input."""
+def unlisted_card(
+    card_id: str, model: nn.Module, size: int | tuple[int, int], *, source: str, dataset: str, licence: str
+) -> ModelCard:
+    """A card of what can be counted in a network that nobody lists; ``size``: of its input, (H, W) or both in one."""
     return ModelCard(
         id=card_id,
         mechanism=None,
@@ -213,7 +216,7 @@ def unlisted_card(card_id: str, model: nn.Module, size: int, *, source: str, dat
         params=sum(weight.numel() for weight in model.parameters()),
         macs=macs(model, size),
         size_bytes=sum(value.numel() * value.element_size() for value in model.state_dict().values()),
-        input_size=size,
+        input_size=size if isinstance(size, int) else max(size),
         top1=math.nan,
         top1_interval=(math.nan, math.nan),
         top1_source="not listed by attnviz",

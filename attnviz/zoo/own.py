@@ -20,7 +20,6 @@ from attnviz.capture import Backbone, instrument
 from attnviz.capture.backbone import check_pictures
 from attnviz.capture.findings import Findings
 from attnviz.capture.outputs import logits_of, scores
-from attnviz.cards import ModelCard
 from attnviz.errors import AttnvizError, ModelError
 from attnviz.images import Picture, load_picture
 from attnviz.stock import embedded_card
@@ -227,15 +226,17 @@ def _made(
     known: tuple[str, ...] = (),
 ) -> Backbone:
     """A network made ready, with a card of what can be counted; ``known``: labels, where the logits are as many."""
-    blank = torch.zeros(1, 3, recipe.size, recipe.size)
     model.eval()
-    if preprocess is None:
+    height, width = (recipe.size, recipe.size)
+    if preprocess is not None:  # the network may take no other size than it makes
+        height, width = preprocess(Image.new("RGB", (256, 256)))[0].shape[2:]
+    else:
         with torch.no_grad():
-            output = model(blank)
+            output = model(torch.zeros(1, 3, height, width))
         if isinstance(output, Tensor) and output.dim() == 2 and classes is None:
             classes = known if len(known) == output.shape[1] else labels_of(output.shape[1])
-    card: ModelCard = unlisted_card(card_id, model, recipe.size, source=source, dataset=card_id, licence="its owner's")
-    card = replace(card, classes=tuple(classes or ()), mean=recipe.mean, std=recipe.std, availability=source)
+    counted = unlisted_card(card_id, model, (height, width), source=source, dataset=card_id, licence="its owner's")
+    card = replace(counted, classes=tuple(classes or ()), mean=recipe.mean, std=recipe.std, availability=source)
     backbone = instrument(model, preprocess or preprocessing(recipe, card), classes or None)
     backbone.card = card
     return backbone

@@ -224,6 +224,18 @@ class TestCode:
         x = functional.resize(functional.pil_to_tensor(PHOTO), (40, 60)) / 255
         assert torch.equal(attnviz.explain(backbone, PHOTO).input, x[None])
 
+    def test_a_network_of_one_size_alone(self, tmp_path: Path) -> None:
+        """As many are for small pictures: a linear layer over all positions."""
+        (tmp_path / "mine.py").write_text(
+            "from torch import nn\nfrom torchvision.transforms import functional as F\n"
+            "model = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 20 * 32, 3))\n"
+            "def preprocess(image): return F.to_tensor(F.resize(image, (20, 32)))"
+        )
+        backbone = own.from_code(tmp_path / "mine.py")
+        own.tried(backbone, PHOTO)
+        assert backbone.card.macs == 20 * 32 * 4 * 27 + 4 * 20 * 32 * 3
+        assert attnviz.explain(backbone, PHOTO).input.shape == (1, 3, 20, 32)
+
     @pytest.mark.parametrize(
         ("text", "line"),
         [
@@ -242,9 +254,8 @@ class TestCode:
     )
     def test_what_no_page_can_show_is_refused_when_it_is_brought(self, tmp_path: Path, text: str, line: str) -> None:
         (tmp_path / "mine.py").write_text(f"{SMALL}\n{text}")
-        backbone = own.from_code(tmp_path / "mine.py")
         with refused(line):
-            own.tried(backbone, PHOTO)
+            own.tried(own.from_code(tmp_path / "mine.py"), PHOTO)
 
     @pytest.mark.parametrize("error", ["SystemExit(3)", "GeneratorExit", "ValueError('no\\nmore')", "BaseException"])
     def test_a_forward_that_fails_later_is_one_line(self, tmp_path: Path, error: str) -> None:
@@ -262,11 +273,6 @@ class TestCode:
         type(backbone.model).tired = False
         assert torch.equal(attnviz.explain(backbone, PHOTO).logits, expected.logits)
         assert type(backbone.model).__name__ == "Tired"
-
-    def test_ctrl_c_is_no_failure(self, tmp_path: Path) -> None:
-        (tmp_path / "mine.py").write_text("raise KeyboardInterrupt")
-        with pytest.raises(KeyboardInterrupt):
-            own.from_code(tmp_path / "mine.py")
 
     @pytest.mark.parametrize("path", ["", "nothing.py", "/", "mine.txt", "a\0.py", "x" * 5000 + ".py"])
     def test_what_is_no_file(self, tmp_path: Path, path: str) -> None:
