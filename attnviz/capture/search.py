@@ -15,6 +15,7 @@ from attnviz.mechanisms import Mechanism
 from attnviz.readers.found import blocks
 from attnviz.readers.ops import ROOT, Watch
 
+WHOLE = (nn.MultiheadAttention, nn.TransformerEncoderLayer)  # their functions are seen by nobody
 STRANGER = "?"  # a module that the network calls and does not hold: what happens there is not its own
 
 _looking: ContextVar["_Look | None"] = ContextVar("attnviz_search", default=None)
@@ -32,6 +33,8 @@ class _Look:
         path = self.paths.get(id(module), STRANGER)
         if path in self.known and args:
             self.known[path].check_grid(tuple(args[0].shape[2:]))
+        if isinstance(module, WHOLE):
+            self.watch.missed.append(f"{path}: {type(module).__name__} of torch, which computes in one piece")
         if not _leaf(module):
             self.watch.enter(path, args, known=path in self.known or path == STRANGER)
 
@@ -81,7 +84,7 @@ def look(model: nn.Module, x: Tensor, known: Mapping[str, Any]) -> Search:
         _looking.reset(token)
     names = {path or ROOT: type(module).__name__ for path, module in model.named_modules()}
     found, skipped = blocks(sight.watch.seen, names.__getitem__)
-    skipped = (*skipped, *(f"{scope}: attention with a mask or dropout of torch's own" for scope in sight.watch.missed))
+    skipped = (*skipped, *dict.fromkeys(sight.watch.missed))
     return Search({**found}, frozenset(seen.scope for seen in sight.watch.seen) - {ROOT}, skipped)
 
 

@@ -96,7 +96,7 @@ class Watch(TorchFunctionMode):
     ) -> None:
         super().__init__()
         self.seen: list[Seen] = []
-        self.missed: list[str] = []  # scopes of attention that is not computed again here
+        self.missed: list[str] = []  # where there is attention that is not computed again here, and what it is
         self._edit, self._clock, self._keep = edit, clock, keep
         self._stack: list[_Frame] = []
         self._grids: list[tuple[int, ...]] = []  # of all features until now, the network's input first
@@ -193,7 +193,8 @@ class Watch(TorchFunctionMode):
         result = func(*args, **kwargs)
         odd = any(given.get(each) for each in ("dropout_p", "is_causal", "enable_gqa"))
         if odd or not all(isinstance(each, Tensor) for each in (q, k, v)):
-            self.missed.append(self._stack[-1].scope if self._stack else ROOT)
+            scope = self._stack[-1].scope if self._stack else ROOT
+            self.missed.append(f"{scope}: scaled_dot_product_attention with dropout, a causal mask or shared keys")
             return result
         assert isinstance(q, Tensor)
         assert isinstance(k, Tensor)

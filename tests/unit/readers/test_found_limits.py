@@ -24,7 +24,7 @@ class Around(nn.Module):
         super().__init__()
         self.stem, self.q, self.k = nn.Conv2d(3, WIDTH, 1), nn.Conv2d(WIDTH, WIDTH, 1), nn.Conv2d(WIDTH, WIDTH, 1)
         self.mask, self.gate, self.fc = nn.Conv2d(WIDTH, 1, 1), nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, 5)
-        self.middle = middle
+        self.middle, self.whole = middle, nn.MultiheadAttention(WIDTH, 2, batch_first=True)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.fc(self.middle(self, self.stem(x)).mean((2, 3)))
@@ -169,6 +169,11 @@ def causal(net: Around, x: Tensor) -> Tensor:
     return F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).reshape(x.shape)
 
 
+def torch_s_own(net: Around, x: Tensor) -> Tensor:
+    tokens = x.flatten(2).transpose(1, 2)
+    return net.whole(tokens, tokens, tokens, need_weights=False)[0].transpose(1, 2).reshape(x.shape)
+
+
 def over_channels(net: Around, x: Tensor) -> Tensor:
     """DANet's channel attention: with 16 channels it has the shape of an affinity between 4 x 4 places."""
     wide = torch.cat([x, x[:, :4]], 1).flatten(2)
@@ -197,14 +202,14 @@ def shifted(net: Around, x: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize(
-    "middle", [causal, over_channels, context_over_channels, along_the_other_axis, turned, shifted]
+    "middle", [causal, torch_s_own, over_channels, context_over_channels, along_the_other_axis, turned, shifted]
 )
 def test_what_is_not_read_is_named(middle: Any) -> None:
     x = picture(32, 32) if middle is turned else picture()
     findings = instrumented(middle).findings(x)
     assert findings.blocks == ()
     assert len(findings.skipped) == 1
-    assert findings.skipped[0].startswith("(network): ")
+    assert findings.skipped[0].startswith("whole: Multi" if middle is torch_s_own else "(network): ")
 
 
 def test_a_lone_strip_takes_no_other_gate_away() -> None:
