@@ -118,7 +118,7 @@ def test_a_refused_option_says_its_line(page: Page, name: str, option: str, valu
 def test_limits(page: Page) -> None:
     opened(page)
     sizes(page, 4096, 14, 14)
-    expect(page.locator(f"{PAGE} .said")).to_have_text("C is 4096; the bench takes a whole number from 1 to 2048")
+    expect(page.locator(f"{PAGE} .said")).to_have_text("C is 4096; the bench takes a whole number from 1 to 2048.")
     sizes(page, 2048, 256, 256)
     expect(page.locator(f"{PAGE} .said")).to_be_hidden()
     shows(page, "macs", [2 * 2048 * 128, 7 * 2048])
