@@ -1,6 +1,7 @@
 """Networks of one's own, ready to be explained: from a file of weights, from code, and those that attnviz builds."""
 
 import math
+import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -202,8 +203,13 @@ class TestCode:
         """A signal sent for real, which Python hands to the main thread, while the file runs."""
         (tmp_path / "mine.py").write_text("import signal\nsignal.raise_signal(signal.SIGINT)")
         before = list(sys.path)
-        with pytest.raises(KeyboardInterrupt):
-            own.from_code(tmp_path / "mine.py")
+        # Tests that a shell runs in the background ignore Ctrl-C.
+        ignored = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                own.from_code(tmp_path / "mine.py")
+        finally:
+            signal.signal(signal.SIGINT, ignored)
         assert sys.path == before
 
     @pytest.mark.parametrize(
