@@ -15,8 +15,8 @@ import typer
 from playwright.sync_api import Page, sync_playwright
 
 import attnviz
-from tests.browser.conftest import FLAGS, READY, REPOSITORY, chromium, free_port, wait_until_served
-from tests.browser.helpers import choose_model
+from tests.browser.conftest import FLAGS, REPOSITORY, chromium, free_port, wait_until_served
+from tests.browser.helpers import READY, choose_model
 
 MOVES = """([selector, count]) => {
     const canvas = document.querySelector(selector);
