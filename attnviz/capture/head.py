@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from attnviz.capture.outputs import places, reads_mean, scores
 from attnviz.capture.passes import Pass
+from attnviz.readers.ops import placed
 
 COARSEST = 64  # what is reduced by more than that is a summary beside the features, as a pyramid's pooled branch is
 
@@ -54,8 +55,9 @@ def find(
     maps: dict[str, Tensor] = {}
     for path, value in watcher.maps:
         maps.pop(path, None)  # what runs again stands where it ran last
-        if not path.startswith(inside) and path not in resized and _placed(value, size):
+        if not path.startswith(inside) and path not in resized and placed(tuple(value.shape[2:]), size):
             maps[path] = value
+    maps = {path: value for path, value in maps.items() if not _affinity(value)}
     scored = scores(output) if places(output) is not None else None
     if scored is not None:
         maps = {path: value for path, value in maps.items() if not _same(value, scored)}
@@ -105,11 +107,9 @@ def _candidates(maps: dict[str, Tensor], size: tuple[int, int], scored: Tensor |
     return list(_smallest(fine or features, scored.shape[1]))
 
 
-def _placed(value: Tensor, size: tuple[int, int]) -> bool:
-    """Whether a map's grid has the input's proportions, to two cells, and its rows are no affinity's."""
-    height, width = value.shape[2:]
-    proportional = abs(height * size[1] - width * size[0]) <= 2 * max(size)
-    return proportional and not bool(((value.sum(-1) - 1).abs() < 0.01).all())
+def _affinity(value: Tensor) -> bool:
+    """Whether a map's rows are distributions, as an affinity's are."""
+    return bool(((value.sum(-1) - 1).abs() < 0.01).all())
 
 
 def _reduced(value: Tensor, size: tuple[int, int]) -> float:

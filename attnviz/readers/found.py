@@ -15,7 +15,7 @@ from torch import Tensor
 
 from attnviz.errors import OptionError
 from attnviz.mechanisms import Kind, Mechanism, Part, Placement, Role, Step
-from attnviz.readers.ops import SIGMOIDS, Seen, Use, constant
+from attnviz.readers.ops import SIGMOIDS, Seen, Use, constant, placed
 
 HEADS = 16  # as many heads as are told apart
 KINDS: dict[tuple[int, ...], Kind] = {(1, 0, 0): Kind.CHANNEL, (0, 1, 1): Kind.SPATIAL, (1, 1, 1): Kind.VOLUME}
@@ -160,7 +160,7 @@ def _product(seen: Seen, use: Use) -> Gate | None:
         return _branches(seen, use, seen.value.shape[seen.axis], channels)  # a branch's share, taken out of all
     kind = KINDS.get(varies)
     strip = STRIPS.get(varies)
-    if (kind is None and strip is None) or (kind is not Kind.CHANNEL and not _placed((height, width), seen.picture)):
+    if (kind is None and strip is None) or (kind is not Kind.CHANNEL and not placed((height, width), seen.picture)):
         return None
     shape = [n if varied else 1 for n, varied in zip((channels, height, width), varies, strict=True)]
     if seen.value.numel() == batch * prod(shape):
@@ -238,14 +238,7 @@ def _read_by(context: Tensor, other: Tensor, keys: int) -> Iterator[Tensor]:
 
 def _grid(seen: Seen, positions: int) -> tuple[int, ...] | None:
     """The grid of so many positions that features had, near enough to the gate; None where none had."""
-    return next((grid for grid in seen.grids if prod(grid) == positions > 1 and _placed(grid, seen.picture)), None)
-
-
-def _placed(grid: tuple[int, ...], picture: tuple[int, ...] | None) -> bool:
-    """Whether a grid lies on the picture: it has its aspect, to two cells. Others are of channels, patches, windows."""
-    if picture is None:
-        return True
-    return abs(grid[0] * picture[1] - grid[1] * picture[0]) <= 2 * max(picture)
+    return next((grid for grid in seen.grids if prod(grid) == positions > 1 and placed(grid, seen.picture)), None)
 
 
 def _parts(gates: list[Gate]) -> Iterator[Part]:

@@ -293,3 +293,8 @@ def _along(other: Tensor, keys: int) -> Tensor | None:
 def constant(value: Tensor, axis: int) -> bool:
     """Whether a tensor is the same all along an axis."""
     return bool(torch.equal(value, value.narrow(axis, 0, 1).expand_as(value)))
+
+
+def placed(grid: tuple[int, ...], picture: tuple[int, ...] | None) -> bool:
+    """Whether a grid lies on the picture: it has its proportions, to two cells; channels, patches, tokens have not."""
+    return picture is None or abs(grid[0] * picture[1] - grid[1] * picture[0]) <= 2 * max(picture)
