@@ -17,7 +17,8 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import torch
 
 from attnviz import mechanisms
-from attnviz.cost import Amount, counter
+from attnviz.cost import Amount
+from attnviz.counting import Count
 from attnviz.errors import AttnvizError, OptionError
 from attnviz.mechanisms import Mechanism
 
@@ -114,7 +115,7 @@ def measure(setting: Setting) -> Bench:
 
     A mechanism of one dimension takes the positions as a sequence of H * W; one of three takes FRAMES moments.
 
-    Multiply-adds are those of convolutions, linear layers and matrix products, as torch's flop counter has them;
+    Multiply-adds are those of convolutions, linear layers and matrix products;
     pooling, sigmoid, softmax, norms, sums and the scaling by a gate are work too, and not counted. Activations
     are the bytes of the steps' values in float32; what an operation computes within a step is not among them.
 
@@ -156,11 +157,11 @@ def _measure(setting: Setting) -> Bench:
         x = torch.empty(1, setting.channels, *grid)
     steps: list[StepCost] = []
     before = 0
-    with torch.no_grad(), counter(module) as count:
+    with Count() as count:
         for step in module.compute(x):
             if len(steps) == MOST_STEPS:
                 raise OptionError(f"{setting.mechanism}: the bench shows up to {MOST_STEPS} steps, and these are more")
-            macs, shape = count.get_total_flops() // 2, tuple(step.value.shape[1:])
+            macs, shape = count.total_macs, tuple(step.value.shape[1:])
             steps.append(StepCost(step.name, step.formula, shape, FLOAT * prod(shape), macs - before))
             before = macs
     params = sum(parameter.numel() for parameter in module.parameters())

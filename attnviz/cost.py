@@ -7,35 +7,26 @@ its weights: nobody else sees a hook, a mode or a flag change.
 import csv
 import io
 import statistics
-import threading
 import time
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
-from torch.backends import mha
 from torch.func import functional_call
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode
-from torch.utils.hooks import RemovableHandle
-from torch.utils.module_tracker import ModuleTracker
+from torch.overrides import TorchFunctionMode
 from torchinfo import summary
 from torchinfo.torchinfo import clear_cached_forward_pass
 
 from attnviz.capture import Backbone
+from attnviz.counting import Count, PlainAttention, storage
 from attnviz.errors import ModelError, OptionError
 
 OPTIMIZERS = {"SGD": 0, "SGD with momentum": 1, "Adam": 2}  # numbers that an optimizer keeps for each parameter
 COLUMNS = ("layer", "type", "attention", "output", "params", "macs", "activation_bytes")
 OWN = ("own_params", "own_macs", "own_activation_bytes")
-
-_counting = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -138,74 +129,21 @@ class Latency:
     runs: int
 
 
-class Inside(ModuleTracker):
-    """Which module of one network is running, the innermost alone.
-
-    ``FlopCounterMode`` comes with a tracker that puts its hooks on every module of the process: other threads'
-    passes would be slowed down and mixed in. This one puts hooks on the modules of one network, to be private to
-    its user; the counter's counts by module are then each module's own.
-    """
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.running = [""]
-        self._model = model
-        self._handles: list[RemovableHandle] = []
-
-    def __enter__(self) -> "Inside":
-        for path, module in self._model.named_modules():
-            self._handles.append(module.register_forward_pre_hook(lambda *_, path=path: self._enter(path)))
-            self._handles.append(module.register_forward_hook(lambda *_: self._leave()))
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        while self._handles:
-            self._handles.pop().remove()
-
-    def _enter(self, path: str) -> None:
-        self.running.append(path)
-        self.parents = {"Global", path}
-
-    def _leave(self) -> None:
-        self.running.pop()
-        self.parents = {"Global", self.running[-1]}
-
-
-def counter(model: nn.Module) -> FlopCounterMode:
-    """Torch's flop counter for one network that nobody else uses, safe beside other threads; see ``Inside``."""
-    made = FlopCounterMode(display=False)
-    made.mod_tracker = Inside(model)
-    return made
-
-
-class Made(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the bytes of every tensor that is computed, by the module that is running; views are not new."""
-
-    def __init__(self, inside: Inside) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.inside = inside
-        self.bytes: dict[str, int] = defaultdict(int)
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        output = func(*args, **(kwargs or {}))
-        known = {_place(tensor) for tensor in _tensors((args, kwargs))}
-        new = {_place(tensor): tensor.untyped_storage().nbytes() for tensor in _tensors(output)}
-        self.bytes[self.inside.running[-1]] += sum(size for place, size in new.items() if place not in known)
-        return output
-
-
 def measure(backbone: Backbone, shape: Sequence[int]) -> Cost:
     """Count what a network costs for one input of shape (C, H, W).
 
     Parameters are the numbers that training sets (weights and biases; BatchNorm's running statistics are none).
 
-    Multiply-adds (MACs) are half the operations that torch's flop counter finds: convolutions and every matrix
-    product, whether a module's or a function's (a Non-Local block's two products are functions'). A bias, a norm,
-    an activation, pooling, a softmax, a sum and a product value by value are not counted.
+    Multiply-adds (MACs) are those of convolutions and of every product of matrices, whether a module's or a
+    function's (a Non-Local block's two products are functions'). A bias, a norm, an activation, pooling, a softmax, a
+    sum and a product value by value are not counted, nor what operations do that other libraries compiled.
 
     Activations are the bytes of every tensor that the pass computes, in the network's own type, as if no layer
     worked in place; views of others are none. Without gradients most are freed along the way, so that a pass
     needs less at a time; what training keeps is ``Cost.saved``.
+
+    All counts are the same on every processor and release of torch: attention is counted as its products and its
+    softmax, a recurrent layer as what its equations need, whatever kernels compute them here.
 
     Raises:
         ModelError: in one line, where the network cannot take such an input.
@@ -213,7 +151,7 @@ def measure(backbone: Backbone, shape: Sequence[int]) -> Cost:
     shape, x = tuple(shape), _noise(backbone, shape)
     try:
         with backbone.private() as model:
-            rows, macs, made = _count(model, x)
+            rows, count = _count(model, x)
             saved = _saved(model, x)
             params = {path: 0 for path, _ in model.named_modules()}
             for name, parameter in model.named_parameters():
@@ -224,56 +162,64 @@ def measure(backbone: Backbone, shape: Sequence[int]) -> Cost:
             raise
         reason = str(error.__cause__ or error).splitlines()[0]
         raise ModelError(f"this network cannot take an input of shape {shape}: {reason}") from None
-    own = {path: Amount(count, macs[path], made[path]) for path, count in params.items()}
+    own = {path: Amount(number, count.macs[path], count.bytes[path]) for path, number in params.items()}
     return Cost(tuple(_layers(rows, own, backbone.blocks)), shape, weights, saved)
 
 
 Row = tuple[str, nn.Module, tuple[int, ...]]
 
 
-def _count(model: nn.Module, x: Tensor) -> tuple[list[Row], dict[str, int], dict[str, int]]:
+def _count(model: nn.Module, x: Tensor) -> tuple[list[Row], Count]:
     """One pass: torchinfo's rows, one a module, and each module's own MACs and bytes of activations."""
-    flops = counter(model)
-    inside = flops.mod_tracker
-    assert isinstance(inside, Inside)
-    with _plain_attention(), flops, Made(inside) as made:
+    with Count(model) as count:
         listed = summary(model, input_data=x, verbose=0).summary_list
     clear_cached_forward_pass()  # torchinfo keeps the last network of a class alive
     paths = {module: path for path, module in model.named_modules()}
     rows = {paths[info.module]: (info.module, tuple(info.output_size[1:])) for info in listed}
-    own = {path: sum(found.values()) // 2 for path, found in flops.get_flop_counts().items()}
-    return [(path, *row) for path, row in rows.items()], defaultdict(int, own), made.bytes
+    return [(path, *row) for path, row in rows.items()], count
 
 
-@contextmanager
-def _plain_attention() -> Iterator[None]:
-    """Torch's attention computed from its products, as in training.
+class _Recurrent(TorchFunctionMode):
+    """Runs recurrent layers without autograd's account, and counts what their equations keep: kernels keep more.
 
-    In eval mode it has a fast path: one operation for a whole layer, in which no product is counted. The switch is the
-    process's, so one count at a time; what others run in the meantime gives the same and may take longer.
+    For each unit, direction, layer and step: LSTM the input, forget, cell and output gates, the cell, its tanh and the
+    output; GRU the two gates, the new gate, what its reset gate met, and the output; a plain one its output.
     """
-    with _counting:
-        fast = mha.get_fastpath_enabled()
-        mha.set_fastpath_enabled(False)
-        try:
-            yield
-        finally:
-            mha.set_fastpath_enabled(fast)
+
+    KEPT: ClassVar[Mapping[str, int]] = {"lstm": 7, "gru": 5, "rnn_tanh": 1, "rnn_relu": 1}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes = 0
+        self.given: list[Tensor] = []  # what they gave, the output that is counted already
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = getattr(func, "__name__", "")
+        if name not in self.KEPT:
+            return func(*args, **(kwargs or {}))
+        with torch.no_grad():
+            found = func(*args, **(kwargs or {}))
+        output, *states = (each.requires_grad_() for each in found)
+        units = states[-1].shape[0] * states[-1].shape[-1]  # of all layers and directions
+        steps = output.numel() // output.shape[-1]
+        self.bytes += self.KEPT[name] * steps * units * output.element_size()
+        self.given += [output, *states]
+        return (output, *states)
 
 
 def _saved(model: nn.Module, x: Tensor) -> int:
     """Bytes that autograd keeps of a pass; a network's own flags stay as they are."""
-    known = {_place(tensor) for tensor in (x, *model.parameters(), *model.buffers())}
     kept: dict[int, Any] = {}  # the storages themselves, so that no address is given twice
 
     def pack(tensor: Tensor) -> Tensor:
-        kept[_place(tensor)] = tensor.untyped_storage()
+        kept[storage(tensor)] = tensor.untyped_storage()
         return tensor
 
     weights = {name: weight.detach().requires_grad_() for name, weight in model.named_parameters()}
-    with torch.enable_grad(), saved_tensors_hooks(pack, lambda tensor: tensor):
+    with PlainAttention(), _Recurrent() as recurrent, torch.enable_grad(), saved_tensors_hooks(pack, lambda each: each):
         functional_call(model, weights, (x,))
-    return sum(storage.nbytes() for place, storage in kept.items() if place not in known)
+    known = {storage(tensor) for tensor in (x, *model.parameters(), *model.buffers(), *recurrent.given)}
+    return recurrent.bytes + sum(each.nbytes() for place, each in kept.items() if place not in known)
 
 
 def _layers(rows: Iterable[Row], own: Mapping[str, Amount], blocks: Iterable[str]) -> Iterable[Layer]:
@@ -345,11 +291,3 @@ def _csv(rows: Iterable[Sequence[Any]]) -> str:
     file = io.StringIO()
     csv.writer(file, lineterminator="\n").writerows(rows)
     return file.getvalue()
-
-
-def _tensors(values: Any) -> list[Tensor]:
-    return [leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor)]
-
-
-def _place(tensor: Tensor) -> int:
-    return int(tensor.untyped_storage().data_ptr())

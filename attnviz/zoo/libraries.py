@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from attnviz.capture import Backbone
 from attnviz.cards import ModelCard
+from attnviz.counting import Count
 from attnviz.errors import ModelError
 from attnviz.images import Picture, crop, load_picture
 from attnviz.stock import Entry
@@ -169,9 +169,9 @@ def macs(model: nn.Module, size: int | tuple[int, int]) -> int:
     """Multiply-accumulates of one picture of that (H, W), or side: convolutions and every matrix product."""
     height, width = (size, size) if isinstance(size, int) else size
     like = next(model.parameters(), torch.zeros(()))
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
+    with Count() as count:
         model(torch.zeros(1, 3, height, width, device=like.device, dtype=like.dtype))
-    return int(counter.get_total_flops()) // 2
+    return count.total_macs
 
 
 @lru_cache(64)

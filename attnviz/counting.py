@@ -1,0 +1,226 @@
+"""What a pass computes, counted: multiply-adds by shapes, bytes of the tensors.
+
+A product is counted where it is asked for, by the shapes of what it multiplies, whichever kernel computes it. Kernels
+differ between processors and releases of torch: one computes attention in a single operation, another in three.
+So attention is computed from its two products while something is counted (``PlainAttention``).
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+Product = Callable[[Sequence[Any], Any], int]
+
+
+class PlainAttention(TorchFunctionMode):
+    """While it is active, this thread's attention is computed as softmax(Q K^T scale + mask) V, in three operations.
+
+    Torch's attention and transformer modules take no fast path under a mode of this kind.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func is functional.scaled_dot_product_attention:
+            return plain_attention(*args, **kwargs)
+        if func is functional.multi_head_attention_forward:
+            return _with_its_weights(args, kwargs)
+        return func(*args, **kwargs)
+
+
+def plain_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor:
+    """``torch.nn.functional.scaled_dot_product_attention`` from its products (Vaswani et al. 2017, eq. 1).
+
+    ``query`` (..., L, E), ``key`` (..., S, E) and ``value`` (..., S, Ev) give (..., L, Ev); the options are torch's.
+    """
+    if enable_gqa:
+        repeats = query.shape[-3] // key.shape[-3]
+        key, value = (each.repeat_interleave(repeats, -3) for each in (key, value))
+    logits = (query * (query.shape[-1] ** -0.5 if scale is None else scale)) @ key.mT
+    if is_causal:
+        attn_mask = torch.ones(logits.shape[-2:], dtype=torch.bool, device=logits.device).tril()
+    if attn_mask is not None:
+        logits = logits.masked_fill(~attn_mask, -torch.inf) if attn_mask.dtype == torch.bool else logits + attn_mask
+    return functional.dropout(logits.softmax(-1), dropout_p) @ value
+
+
+def _with_its_weights(args: Any, kwargs: dict[str, Any]) -> tuple[Tensor, Tensor | None]:
+    """MultiheadAttention's function on the path that computes its weights, whether they were asked for or not."""
+    asked, averaged = kwargs.get("need_weights", True), kwargs.get("average_attn_weights", True)
+    kwargs = {**kwargs, "need_weights": True, "average_attn_weights": False}
+    output, weights = functional.multi_head_attention_forward(*args, **kwargs)
+    if not asked or weights is None:
+        return output, None
+    return output, weights.mean(-3) if averaged else weights
+
+
+class Count(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts what this thread computes, without gradients, by the innermost module that is running ("": the network).
+
+    Bytes are those of every tensor that is computed, views left out: of torch's own layers what they return, and not
+    what a kernel notes for itself (a norm's statistics, the places of maxima, a recurrent layer's inner states).
+
+    Args:
+        model: in which modules are told apart; nobody else may run it meanwhile. None: everything counts as "".
+
+    Attributes:
+        macs: multiply-adds of convolutions and of products of matrices and vectors, by module.
+        bytes: by module.
+    """
+
+    def __init__(self, model: nn.Module | None = None) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.macs: dict[str, int] = defaultdict(int)
+        self.bytes: dict[str, int] = defaultdict(int)
+        self._model, self._around = model, ExitStack()
+        self._running: list[tuple[str, bool]] = [("", False)]  # the path, and whether it is a layer of torch's
+
+    def __enter__(self) -> "Count":
+        # In inference mode torch would show a product as whatever asked for it.
+        for context in (torch.inference_mode(False), torch.no_grad(), PlainAttention()):
+            self._around.enter_context(context)
+        super().__enter__()  # type: ignore[no-untyped-call]
+        for path, module in self._model.named_modules() if self._model is not None else ():
+            running = (path, _is_layer(module))
+            self._around.callback(module.register_forward_pre_hook(partial(self._enter, running)).remove)
+            self._around.callback(module.register_forward_hook(self._leave).remove)
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
+        self._around.close()
+
+    @property
+    def total_macs(self) -> int:
+        """Of all modules together."""
+        return sum(self.macs.values())
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        output = func(*args, **(kwargs or {}))
+        path, layer = self._running[-1]
+        self.macs[path] += multiply_adds(func, args, output)
+        if not layer:
+            given = tensors(output)
+            self._add(path, given[:1] if _notes(func) else given, (args, kwargs))
+        return output
+
+    def _enter(self, running: tuple[str, bool], *_: Any) -> None:
+        self._running.append(running)
+
+    def _leave(self, _: nn.Module, args: Any, output: Any) -> None:
+        path, layer = self._running.pop()
+        if layer:
+            self._add(path, tensors(output), args)
+
+    def _add(self, path: str, computed: list[Tensor], given: Any) -> None:
+        known = {storage(tensor) for tensor in tensors(given)}
+        new = {storage(tensor): tensor.untyped_storage().nbytes() for tensor in computed}
+        self.bytes[path] += sum(size for place, size in new.items() if place not in known)
+
+
+def multiply_adds(func: Any, args: tuple[Any, ...], output: Any) -> int:
+    """Multiply-adds of one ATen operation: 0 for what is no product, and for what other libraries compiled.
+
+    Args:
+        func: the operation (an ``OpOverload``).
+        args: what it was given by position.
+        output: what it gave.
+    """
+    name = func._schema.name.removeprefix("aten::").removesuffix("_")
+    if name in PRODUCTS:
+        return PRODUCTS[name](args, output)
+    named = {argument.name: value for argument, value in zip(func._schema.arguments, args, strict=False)}
+    if "attention" in name and {"query", "key", "value"} <= set(named):
+        return _attention(named["query"], named["key"], named["value"])
+    if "rnn" in name and "input" in named:
+        return _recurrent(named)
+    return 0
+
+
+def _matrices(args: Sequence[Any], _: Any) -> int:
+    """(..., n, k) by (..., k, m), or by a vector (k,)."""
+    a, b = args[:2]
+    return int(a.numel() * (b.shape[-1] if b.dim() > 1 else 1))
+
+
+def _added(args: Sequence[Any], output: Any) -> int:
+    """The same, added to something; ``addbmm`` sums its products, which takes no more of them."""
+    return _matrices(args[1:], output)
+
+
+def _linear(args: Sequence[Any], _: Any) -> int:
+    x, weight = args[:2]
+    return int(x.numel() * weight.numel() // weight.shape[-1])
+
+
+def _bilinear(args: Sequence[Any], _: Any) -> int:
+    """x (N, 1, 1, I) by weight (1, O, I, J), a matrix for each output, and that by another (N, 1, 1, J)."""
+    x, weight = args[:2]
+    rows = x.numel() // x.shape[-1]
+    return int(rows * weight.numel() + rows * weight.numel() // x.shape[-1])
+
+
+def _convolution(args: Sequence[Any], output: Any) -> int:
+    """Every place of the output takes a weight's whole window; transposed, every place of the input gives one."""
+    x, weight, *options = args
+    places = x if options[4] else output
+    return int(places.numel() // places.shape[1] * weight.numel())
+
+
+PRODUCTS: Mapping[str, Product] = {
+    **dict.fromkeys(("mm", "bmm", "mv", "dot", "vdot"), _matrices),
+    **dict.fromkeys(("addmm", "baddbmm", "addbmm", "addmv"), _added),
+    **dict.fromkeys(("convolution", "convolution_overrideable", "_convolution"), _convolution),
+    "linear": _linear,
+    "_trilinear": _bilinear,
+}
+
+
+def _attention(query: Tensor, key: Tensor, value: Tensor) -> int:
+    """Q K^T and A V, computed in one operation."""
+    return query.numel() // query.shape[-1] * key.shape[-2] * (query.shape[-1] + value.shape[-1])
+
+
+def _recurrent(named: Mapping[str, Any]) -> int:
+    """Each step of each sequence meets every matrix of a recurrent layer that is computed in one operation."""
+    weights = [value for name, value in named.items() if name.startswith("weight")]
+    matrices = sum(each.numel() for each in tensors(weights) if each.dim() == 2)
+    return named["input"].numel() // named["input"].shape[-1] * matrices
+
+
+def _is_layer(module: nn.Module) -> bool:
+    """Whether a module is one of torch's own layers, which holds no other."""
+    return type(module).__module__.startswith("torch.nn.modules.") and not any(True for _ in module.children())
+
+
+def _notes(func: Any) -> bool:
+    """Whether an operation gives, after its result, what its kernel notes for the backward pass."""
+    name = func._schema.name.removeprefix("aten::")
+    return "batch_norm" in name or "rnn" in name or name.startswith("native_") or name.endswith("_with_indices")
+
+
+def tensors(values: Any) -> list[Tensor]:
+    """Every tensor in nested values, in order."""
+    return [leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor)]
+
+
+def storage(tensor: Tensor) -> int:
+    """What identifies a tensor's memory: views have the same as what they view."""
+    return int(tensor.untyped_storage().data_ptr())
