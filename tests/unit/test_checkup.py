@@ -13,6 +13,7 @@ from attnviz.explanation import explain
 from attnviz.stock import entries
 from attnviz.zoo.drawn import draw
 from attnviz.zoo.libraries import build
+from tests.seeds import seed_for_run
 
 BARE = {"timm:resnext26ts.ra2_in1k", "timm:resnet33ts.ra2_in1k"}  # the baselines
 # Of the draw, what is small; the whole of it is in docs/readers.md.
@@ -48,7 +49,7 @@ def test_gates_of_a_real_network_are_those_of_its_modules() -> None:
     for module in model.modules():
         if type(module).__name__ == "SqueezeExcite":
             module.gate.register_forward_hook(lambda m, i, o: gates.append(o[0, :, 0, 0].clone()))
-    x = torch.randn(1, 3, 224, 224, generator=torch.Generator().manual_seed(4))
+    x = torch.randn(1, 3, 224, 224, generator=torch.Generator().manual_seed(seed_for_run(4)))
     with torch.no_grad():
         expected = model(x)
     seen = list(gates)

@@ -19,6 +19,7 @@ from torch.nn import functional
 import attnviz
 from attnviz import cost
 from attnviz.counting import Count, PlainAttention, multiply_adds
+from tests.seeds import seed_for_run
 from tests.unit.capture.networks import family
 
 
@@ -29,7 +30,7 @@ def counted(run: Callable[[], Any]) -> int:
 
 
 def random(*shape: int) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed_for_run(0)))
 
 
 B, N, K, M = 2, 5, 6, 7
@@ -220,7 +221,7 @@ class Mixed(nn.Module):
 
 def mixed() -> dict[str, list[int]]:
     """Every count of ``Mixed`` by its layers: parameters, multiply-adds, bytes, and what training keeps."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed_for_run(0))
     found = cost.measure(attnviz.instrument(Mixed()), (3, 24, 32))
     rows = {layer.path: [layer.total.params, layer.total.macs, layer.total.activations] for layer in found.layers}
     return rows | {"weights and saved": [found.weights, found.saved]}

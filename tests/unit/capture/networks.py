@@ -14,6 +14,7 @@ from attnviz import Backbone
 from attnviz.backbones import VARIANTS, build
 from attnviz.mechanisms import CBAM, SE, SK, Mechanism, NonLocal
 from attnviz.training.recipe import initialize
+from tests.seeds import seed_for_run
 
 IDS = tuple(VARIANTS)
 ATTENTIVE = tuple(model_id for model_id in IDS if VARIANTS[model_id].mechanism)
@@ -23,7 +24,7 @@ ODD = (61, 83)
 
 def picture(seed: int = 0, size: tuple[int, int] = ODD, channels: int = 3) -> Tensor:
     """A network's input (1, C, H, W): smooth blobs under noise, another for each seed."""
-    generator = torch.Generator().manual_seed(1000 + seed)
+    generator = torch.Generator().manual_seed(seed_for_run(1000 + seed))
     coarse = torch.randn(1, channels, 4, 5, generator=generator)
     blobs = nn.functional.interpolate(coarse, size, mode="bilinear", align_corners=False)
     return 1.5 * blobs + 0.5 * torch.randn(1, channels, *size, generator=generator)
@@ -31,7 +32,7 @@ def picture(seed: int = 0, size: tuple[int, int] = ODD, channels: int = 3) -> Te
 
 def randomize(model: nn.Module, seed: int, size: tuple[int, int] = (48, 48)) -> nn.Module:
     """Random norms around what the network sees, so that activations stay in range and no gate is flat."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed_for_run(seed))
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
 
     def uniform(like: Tensor, low: float, high: float) -> Tensor:
@@ -62,7 +63,7 @@ def family(model_id: str, seed: int = 0) -> nn.Module:
     """A new network of the family, the same for the same seed; the global generator stays as it was."""
     with torch.random.fork_rng():
         model = build(model_id)
-        initialize(model, seed)
+        initialize(model, seed_for_run(seed))
         return randomize(model, seed)
 
 
@@ -94,7 +95,7 @@ def seeded(make: Callable[[], nn.Module], seed: int = 0) -> nn.Module:
     would hide what edits and records get wrong.
     """
     with torch.random.fork_rng(), torch.no_grad():
-        torch.manual_seed(seed)
+        torch.manual_seed(seed_for_run(seed))
         model = make().eval()
         for module in model.modules():
             if isinstance(module, SE | CBAM) and hasattr(module, "fc1"):

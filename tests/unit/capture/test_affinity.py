@@ -12,6 +12,7 @@ from attnviz import AttnvizError
 from attnviz.capture import AffinityMap
 from attnviz.mechanisms import NonLocal
 from attnviz.mechanisms.non_local import Affinity, Pairwise
+from tests.seeds import seed_for_run
 from tests.unit.capture.networks import Tiny, picture, randomize, seeded
 from tests.unit.capture.oracles import close_to, observe
 
@@ -19,7 +20,7 @@ QUERIES, KEYS = (5, 7), (2, 3)
 
 
 def affinity(pairwise: Pairwise = "embedded_gaussian", scale: float = 1.0, depth: int = 4) -> AffinityMap:
-    generator = torch.Generator().manual_seed(3)
+    generator = torch.Generator().manual_seed(seed_for_run(3))
     theta, phi = (torch.randn(n, depth, generator=generator) for n in (35, 6))
     return AffinityMap(theta, phi, QUERIES, KEYS, Affinity(pairwise, scale))
 
@@ -75,7 +76,7 @@ def test_there_is_one_head(head: int) -> None:
 
 def test_a_matrix_that_would_not_fit_is_refused_and_its_rows_are_not() -> None:
     n = 150 * 150
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(seed_for_run(0))
     theta, phi = (torch.randn(n, 2, generator=generator) for _ in range(2))
     found = AffinityMap(theta, phi, (150, 150), (150, 150), Affinity("embedded_gaussian"))
     with pytest.raises(AttnvizError, match=r"22500 by 22500.*\.row"):

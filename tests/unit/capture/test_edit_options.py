@@ -11,6 +11,7 @@ from attnviz import Backbone, Edit, Explanation
 from attnviz.capture import AffinityMap
 from attnviz.errors import EditError
 from attnviz.mechanisms import BAM, CBAM, GC, SCSE, SK, Mechanism, NonLocal
+from tests.seeds import seed_for_run
 from tests.unit.capture.networks import Tiny, picture, randomize, seeded, untapped
 from tests.unit.capture.oracles import Change, bypassed, changed, close_to, distance, hooked, observe
 
@@ -40,7 +41,7 @@ def network(name: str) -> Backbone:
     for parameter in model.get_submodule("attention").parameters():
         if not parameter.any():
             with torch.no_grad():
-                parameter.normal_(generator=torch.Generator().manual_seed(1))
+                parameter.normal_(generator=torch.Generator().manual_seed(seed_for_run(1)))
     return attnviz.instrument(model)
 
 

@@ -19,6 +19,7 @@ from attnviz.capture.taps import current
 from attnviz.errors import EditError, ModelError, ShapeError
 from attnviz.mechanisms import SE, CoordinateAttention, NonLocal
 from attnviz.zoo.memory import Memory
+from tests.seeds import seed_for_run
 from tests.unit.capture.networks import Tiny, family, picture, seeded, tapped
 
 SMALL = (24, 31)
@@ -50,7 +51,7 @@ class Fused(Tiny):
 
 def mixed(model: nn.Module) -> nn.Module:
     """Some modules in training mode, some parameters frozen, some gradients there, a hook of the user's."""
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(seed_for_run(0))
     for i, module in enumerate(model.modules()):
         module.training = i % 3 == 0
     for i, parameter in enumerate(model.parameters()):

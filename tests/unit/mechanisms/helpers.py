@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from attnviz.mechanisms import BAM, CBAM, ECA, GC, SCSE, SE, SK, CoordinateAttention, Mechanism, NonLocal, Part
+from tests.seeds import seed_for_run
 from tests.unit.mechanisms.oracle import State
 
 MECHANISMS: tuple[type[Mechanism], ...] = (SE, ECA, CBAM, BAM, SK, SCSE, NonLocal, GC, CoordinateAttention)
@@ -124,14 +125,14 @@ FEW: tuple[Case, ...] = (
 
 def random_input(batch: int, channels: int, grid: Grid, seed: int = 1) -> Tensor:
     """A map whose channels, and pictures, differ in their mean."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed_for_run(seed))
     mean = torch.randn(batch, channels, *(1,) * len(grid), generator=generator)
     return 0.5 * mean + 0.7 * torch.randn(batch, channels, *grid, generator=generator)
 
 
 def randomize(module: Mechanism, seed: int = 0) -> Mechanism:
     """Give every parameter and every running statistic a random value, away from its initial one."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed_for_run(seed))
 
     def uniform(like: Tensor, low: float, high: float) -> Tensor:
         return low + (high - low) * torch.rand(like.shape, generator=generator)

@@ -11,6 +11,7 @@ from latex2mathml.converter import convert
 
 from attnviz.mechanisms import BAM, ECA, SK, Kind, Mechanism, NonLocal, Placement, Role
 from attnviz.mechanisms.eca import kernel_size
+from tests.seeds import seed_for_run
 from tests.unit.mechanisms.helpers import (
     CASES,
     FORMS,
@@ -111,7 +112,7 @@ def test_only_a_softmax_affinity_is_called_a_distribution(pairwise: str) -> None
 @pytest.mark.parametrize("dims", [1, 2, 3])
 @pytest.mark.parametrize("pairwise", FORMS)
 def test_a_new_non_local_block_is_the_identity(dims: int, pairwise: str, norm: bool, training: bool) -> None:
-    torch.manual_seed(0)
+    torch.manual_seed(seed_for_run(0))
     options: dict[str, Any] = {"dims": dims, "pairwise": pairwise, "norm": norm}
     block = NonLocal(6, **options).train(training)
     x = random_input(2, 6, (4, 5, 6)[:dims])

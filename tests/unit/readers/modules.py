@@ -20,6 +20,8 @@ from timm.models.senet import SEModule as LegacySE
 from torch import Tensor, nn
 from torchvision.ops import SqueezeExcitation
 
+from tests.seeds import seed_for_run
+
 C = 32
 
 
@@ -154,7 +156,7 @@ MODULES: dict[str, Callable[[], nn.Module]] = {
 
 def lively(model: nn.Module, seed: int = 0) -> nn.Module:
     """Weights under which attention varies: what is zero or one at the start is drawn, and running statistics too."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed_for_run(seed))
     for module in model.modules():
         for name, tensor in [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]:
             if not tensor.is_floating_point():
@@ -172,7 +174,7 @@ def lively(model: nn.Module, seed: int = 0) -> nn.Module:
 
 def features(channels: int = C, side: int = 16, seed: int = 0) -> Tensor:
     """Features as a network has them: some channels strong, some places strong, half of it zero."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed_for_run(seed))
     gain = torch.rand(1, channels, 1, 1, generator=generator) * 3
     place = F.interpolate(torch.rand(1, 1, 4, 4, generator=generator) * 2, size=side, mode="bilinear")
     return (torch.randn(1, channels, side, side, generator=generator) * gain * place).relu()

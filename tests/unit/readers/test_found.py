@@ -15,6 +15,7 @@ from attnviz.errors import EditError, ModelError, OptionError
 from attnviz.measures import query_dependence
 from attnviz.mechanisms import SE, Kind
 from attnviz.readers.ops import Watch
+from tests.unit.capture.oracles import close_to
 from tests.unit.readers.blogs import First, Positions, Second, SpatialAttention, Squeezed
 from tests.unit.readers.modules import features, lively
 
@@ -56,7 +57,7 @@ def test_the_first_network() -> None:
     torch.testing.assert_close(found["block", None, 0], squeezed[0])
     torch.testing.assert_close(found["ca", None, 0], channel[0, :, 0, 0])
     affinity, _classifier = spy(model, x, "softmax")
-    torch.testing.assert_close(found["attend", None, 0].matrix(), affinity[0], rtol=1e-4, atol=1e-6)
+    close_to(found["attend", None, 0].matrix(), affinity[0])
     assert {(layer, call) for layer, _, call in found} == {("block", 0), ("ca", 0), ("sa", 0), ("sa", 1), ("attend", 0)}
     out = []
     model.sa.conv1.register_forward_hook(lambda m, i, o: out.append(o.sigmoid()[0, 0].detach()))
@@ -87,7 +88,7 @@ def test_the_second_network() -> None:
     q_, k, _ = q[0].view(1, 3, 2, 8, -1).transpose(3, 4).unbind(1)
     expected = (q_ @ k.transpose(2, 3) * 8**-0.5).softmax(-1)[0]
     for head in (0, 1):
-        torch.testing.assert_close(found[f"affinity head {head}"].matrix(), expected[head], rtol=1e-4, atol=1e-6)
+        close_to(found[f"affinity head {head}"].matrix(), expected[head])
 
 
 def test_edits_act_where_the_gate_is_called() -> None:
@@ -105,17 +106,17 @@ def test_edits_act_where_the_gate_is_called() -> None:
     model = lively(First())
     model.ca = Open()
     with torch.no_grad():
-        torch.testing.assert_close(run(attnviz.Edit("ca", "off")), model(x.clone()), rtol=1e-4, atol=1e-4)
+        close_to(run(attnviz.Edit("ca", "off")), model(x.clone()))
     plain.sa.conv1.register_forward_hook(
         lambda m, i, o: torch.full_like(o, 50.0) if m.__dict__.setdefault("n", 0) else None
     )
     plain.sa.conv1.register_forward_hook(lambda m, i, o: m.__dict__.__setitem__("n", m.__dict__.get("n", 0) + 1))
     with torch.no_grad():
-        torch.testing.assert_close(run(attnviz.Edit("sa", "off", call=1)), plain(x.clone()), rtol=1e-4, atol=1e-4)
+        close_to(run(attnviz.Edit("sa", "off", call=1)), plain(x.clone()))
     model = lively(First())
     model.block.fc2.register_forward_hook(lambda m, i, o: torch.full_like(o, 50.0))
     with torch.no_grad():
-        torch.testing.assert_close(run(attnviz.Edit("block", "off")), model(x.clone()), rtol=1e-4, atol=1e-4)
+        close_to(run(attnviz.Edit("block", "off")), model(x.clone()))
 
 
 @pytest.mark.parametrize("how", ["uniform", "shuffled"])
@@ -184,8 +185,8 @@ def test_frozen_at_its_own_values_changes_nothing() -> None:
     plain = attnviz.explain(backbone, x, 2)
     for layer in ("block", "ca", "attend"):
         frozen = attnviz.explain(backbone, x, 2, edits=attnviz.Edit(layer, "frozen"))
-        torch.testing.assert_close(frozen.output, plain.output, rtol=1e-4, atol=1e-4)
-        torch.testing.assert_close(frozen.cam.signed, plain.cam.signed, rtol=1e-3, atol=1e-4)
+        close_to(frozen.output, plain.output)
+        close_to(frozen.cam.signed, plain.cam.signed)
 
 
 def test_what_meets_nothing_that_can_be_checked_is_not_verified() -> None:

@@ -12,6 +12,7 @@ import attnviz
 from attnviz import Backbone, Edit
 from attnviz.errors import ModelError
 from attnviz.explanation import Explanation
+from tests.seeds import seed_for_run
 from tests.unit.readers.modules import lively
 
 WIDTH = 12
@@ -35,7 +36,7 @@ def instrumented(middle: Callable[[Around, Tensor], Tensor]) -> Backbone:
 
 
 def picture(height: int = 16, width: int = 16) -> Tensor:
-    return torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(height))
+    return torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(seed_for_run(height)))
 
 
 def explained(backbone: Backbone, x: Tensor, *edits: Edit) -> Explanation:
@@ -73,7 +74,7 @@ def test_a_batch_is_read_by_what_one_picture_showed() -> None:
         return (both * shares[..., None, None]).sum(1)
 
     backbone = instrumented(middle)
-    pictures = [torch.randn(n, 3, 16, 16, generator=torch.Generator().manual_seed(n)) for n in (4, 3, 1)]
+    pictures = [torch.randn(n, 3, 16, 16, generator=torch.Generator().manual_seed(seed_for_run(n))) for n in (4, 3, 1)]
     backbone.means = attnviz.measure_means(backbone, pictures)
     single = [explained(backbone, x[None]).attention[0].tensor for batch in pictures for x in batch]
     frozen = explained(backbone, pictures[0][:1], Edit("(network)", "frozen")).attention[0].tensor
@@ -146,7 +147,7 @@ def test_a_channel_gate_in_einsum() -> None:
 
 @pytest.mark.parametrize("mask", [None, "boolean", "added"])
 def test_scaled_dot_product_attention_by_keyword(mask: str | None) -> None:
-    seen = torch.rand(256, 256, generator=torch.Generator().manual_seed(0)) > 0.3
+    seen = torch.rand(256, 256, generator=torch.Generator().manual_seed(seed_for_run(0))) > 0.3
     bias = {None: None, "boolean": seen, "added": seen.float()}[mask]
 
     def middle(net: Around, x: Tensor) -> Tensor:

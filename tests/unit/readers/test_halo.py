@@ -15,6 +15,7 @@ import attnviz
 from attnviz.capture import Backbone
 from attnviz.checkup import check
 from attnviz.errors import ShapeError
+from tests.unit.capture.oracles import close_to
 from tests.unit.readers.modules import MODULES, features, lively
 from tests.unit.readers.test_twins import captured, network, picture
 
@@ -71,9 +72,9 @@ def test_a_row_lies_on_the_picture_and_misses_what_falls_outside(name: str) -> N
     for record, weights, missing in zip(records, expected, outside, strict=True):
         assert (record.values.query_grid, record.values.key_grid) == ((side, side), (16, 16))
         matrix = record.values.matrix()
-        torch.testing.assert_close(matrix, weights.flatten(1).float(), rtol=1e-3, atol=1e-6)
-        torch.testing.assert_close(matrix.sum(1), 1 - missing, rtol=1e-4, atol=1e-5)
-        torch.testing.assert_close(record.values.row((1, 2)), weights[side + 2].float(), rtol=1e-3, atol=1e-6)
+        close_to(matrix, weights.flatten(1).float())
+        close_to(matrix.sum(1), 1 - missing)
+        close_to(record.values.row((1, 2)), weights[side + 2].float())
     assert 0.05 < float(outside.max()) < 1
 
 
@@ -91,7 +92,7 @@ def test_even_rows_keep_their_sums_and_read_the_whole_picture(name: str) -> None
         y = (sums[:, None] * values[..., None]).reshape(1, -1, *plain.attention[0].values.query_grid)
         model.block = nn.Module()
         model.block.forward = lambda _: block.pool(y)
-        torch.testing.assert_close(even.output, model(picture()), rtol=1e-4, atol=1e-4)
+        close_to(even.output, model(picture()))
 
 
 class Bare(nn.Module):

@@ -14,6 +14,7 @@ from attnviz import readers
 from attnviz.capture import AffinityMap, Backbone, Coordinate
 from attnviz.errors import EditError
 from attnviz.mechanisms import Kind
+from tests.unit.capture.oracles import close_to
 from tests.unit.readers.modules import MODULES, C, features, lively
 
 ALL = pytest.mark.parametrize("name", MODULES)
@@ -56,7 +57,7 @@ def test_the_twin_computes_what_the_module_computes(name: str) -> None:
     for seed in (0, 1):
         x = features(seed=seed)
         with torch.no_grad():
-            torch.testing.assert_close(twin.mechanism(x.clone()), module(x.clone()), rtol=1e-5, atol=1e-5)
+            close_to(twin.mechanism(x.clone()), module(x.clone()))
 
 
 @ALL
@@ -144,7 +145,7 @@ def test_an_affinity_from_its_embeddings(name: str, theta: str, phi: str, scale:
     [q], [k] = (captured(network(name), f"block.{each}", picture()) for each in (theta, phi))
     expected = (q[0].flatten(1).T @ k[0].flatten(1) * scale).softmax(-1)
     [record] = attnviz.explain(backbone, picture()).attention
-    torch.testing.assert_close(record.values.matrix(), expected, rtol=1e-4, atol=1e-6)
+    close_to(record.values.matrix(), expected)
 
 
 def test_bilinear_attention_reads_rows_and_columns(tmp_path: Any) -> None:
@@ -211,7 +212,7 @@ def test_a_gate_that_is_off_lets_everything_pass(name: str, backbone: Backbone) 
     with torch.no_grad():
         expected = model(picture().clone())
     found = attnviz.explain(backbone, picture(), edits=attnviz.Edit("block", "off"))
-    torch.testing.assert_close(found.output, expected, rtol=1e-4, atol=1e-4)
+    close_to(found.output, expected)
 
 
 def test_an_edit_inside_a_block_is_felt_by_what_follows_in_it(tmp_path: Any) -> None:
@@ -222,7 +223,7 @@ def test_an_edit_inside_a_block_is_felt_by_what_follows_in_it(tmp_path: Any) -> 
     found = attnviz.explain(backbone, picture(), edits=edits)
     model.block.channel.gate.register_forward_hook(lambda m, i, o: o.index_fill(1, torch.tensor([3]), 0.0))
     with torch.no_grad():
-        torch.testing.assert_close(found.output, model(picture().clone()), rtol=1e-4, atol=1e-4)
+        close_to(found.output, model(picture().clone()))
     spatial = next(r for r in found.attention if r.part == "spatial").values
     [expected] = captured(model, "block.spatial.gate", picture())
     torch.testing.assert_close(spatial, expected[0, 0])
@@ -235,8 +236,8 @@ def test_edits_that_change_nothing_change_nothing(name: str, backbone: Backbone)
     backbone.means = attnviz.measure_means(backbone, [x])
     plain = attnviz.explain(backbone, x, 1)
     frozen = attnviz.explain(backbone, x, 1, edits=attnviz.Edit("block", "frozen"))
-    torch.testing.assert_close(frozen.output, plain.output, rtol=1e-3, atol=1e-3)
-    torch.testing.assert_close(frozen.cam.signed, plain.cam.signed, rtol=1e-3, atol=1e-3)
+    close_to(frozen.output, plain.output)
+    close_to(frozen.cam.signed, plain.cam.signed)
     shuffled = attnviz.explain(backbone, x, 1, edits=attnviz.Edit("block", "shuffled"))
     assert (shuffled.output - plain.output).abs().max() > 1e-4
 
@@ -247,7 +248,7 @@ def test_the_steps_end_in_the_network_s_own_output(name: str, backbone: Backbone
     [output] = captured(network(name), "block", picture())
     inside = explanation.inside("block")
     torch.testing.assert_close(inside.output, output[0])
-    torch.testing.assert_close(inside.steps[-1].value, output[0], rtol=1e-4, atol=1e-5)
+    close_to(inside.steps[-1].value, output[0])
 
 
 def test_classes_that_a_library_renamed_are_missed_here_first() -> None:

@@ -14,13 +14,14 @@ from attnviz.training import evaluation
 from attnviz.training.data import Split
 from attnviz.training.recipe import initialize
 from attnviz.zoo.libraries import macs
+from tests.seeds import seed_for_run
 
 SIZE = 32
 
 
 @pytest.fixture(scope="module")
 def split() -> Split:
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed_for_run(0))
     colors, coarse = rng.integers(0, 160, (70, 1, 1, 3)), rng.integers(0, 96, (70, 7, 7, 3))
     images = (colors + coarse).astype(np.uint8).repeat(32, 1).repeat(32, 2)
     return Split(images, torch.arange(70) % 10, tuple(map(str, range(70))))

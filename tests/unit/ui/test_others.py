@@ -81,7 +81,7 @@ def test_every_part_of_the_page_for_every_module(analyst: Analyst, name: str) ->
         steps = stepviews.stepper(view)
         x, output = view.explanation.features(record.layer)
         last = unpack(steps["steps"][-1]["drawn"])
-        assert np.allclose(last, output[steps["channel"]], rtol=1e-4, atol=1e-5 * float(output.abs().max()))
+        assert np.allclose(last, output[steps["channel"]], rtol=0, atol=1e-5 * float(output.abs().max()))
         first = unpack(steps["steps"][0]["drawn"])
         assert np.array_equal(first, x[steps["channel"]] if len(x) == len(output) else x[0])
         assert blockviews.formula(view)["lines"]

@@ -20,6 +20,7 @@ from attnviz.stock import FAMILY
 from attnviz.zoo import own
 from attnviz.zoo.embedded import save_weights
 from attnviz.zoo.memory import Memory
+from tests.unit.capture.oracles import close_to
 from tests.unit.images.pictures import photo
 from tests.unit.readers.modules import lively
 from tests.unit.zoo.helpers import refused
@@ -72,7 +73,7 @@ def test_weights_of_ones_own_see_what_timm_would_show_them(file: Path) -> None:
     config = resolve_data_config({}, model=theirs)
     with torch.no_grad():
         expected = theirs(create_transform(**config, is_training=False)(PHOTO)[None])[0]
-    assert torch.allclose(explanation.logits, expected, rtol=1e-3, atol=1e-3 * float(expected.abs().max()))
+    close_to(explanation.logits, expected)
     assert backbone.classes is None
     card = backbone.card
     assert (card.id, card.params) == ("own:seresnext26ts", sum(p.numel() for p in theirs.parameters()))
