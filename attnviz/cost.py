@@ -21,8 +21,9 @@ from torchinfo import summary
 from torchinfo.torchinfo import clear_cached_forward_pass
 
 from attnviz.capture import Backbone
-from attnviz.counting import Count, PlainAttention, storage
+from attnviz.counting import Count, storage
 from attnviz.errors import ModelError, OptionError
+from attnviz.plain import PlainAttention
 
 OPTIMIZERS = {"SGD": 0, "SGD with momentum": 1, "Adam": 2}  # numbers that an optimizer keeps for each parameter
 COLUMNS = ("layer", "type", "attention", "output", "params", "macs", "activation_bytes")

@@ -13,65 +13,15 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
-from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+
+from attnviz.plain import PlainAttention
 
 Product = Callable[[Sequence[Any], Any], int]
 
 
-class PlainAttention(TorchFunctionMode):
-    """While it is active, this thread's attention is computed as softmax(Q K^T scale + mask) V, in three operations.
-
-    Torch's attention and transformer modules take no fast path under a mode of this kind.
-    """
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if func is functional.scaled_dot_product_attention:
-            return plain_attention(*args, **kwargs)
-        if func is functional.multi_head_attention_forward:
-            return _with_its_weights(args, kwargs)
-        return func(*args, **kwargs)
-
-
-def plain_attention(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attn_mask: Tensor | None = None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-    scale: float | None = None,
-    enable_gqa: bool = False,
-) -> Tensor:
-    """``torch.nn.functional.scaled_dot_product_attention`` from its products (Vaswani et al. 2017, eq. 1).
-
-    ``query`` (..., L, E), ``key`` (..., S, E) and ``value`` (..., S, Ev) give (..., L, Ev); the options are torch's.
-    """
-    if enable_gqa:
-        repeats = query.shape[-3] // key.shape[-3]
-        key, value = (each.repeat_interleave(repeats, -3) for each in (key, value))
-    logits = (query * (query.shape[-1] ** -0.5 if scale is None else scale)) @ key.mT
-    if is_causal:
-        attn_mask = torch.ones(logits.shape[-2:], dtype=torch.bool, device=logits.device).tril()
-    if attn_mask is not None:
-        logits = logits.masked_fill(~attn_mask, -torch.inf) if attn_mask.dtype == torch.bool else logits + attn_mask
-    return functional.dropout(logits.softmax(-1), dropout_p) @ value
-
-
-def _with_its_weights(args: Any, kwargs: dict[str, Any]) -> tuple[Tensor, Tensor | None]:
-    """MultiheadAttention's function on the path that computes its weights, whether they were asked for or not."""
-    asked, averaged = kwargs.get("need_weights", True), kwargs.get("average_attn_weights", True)
-    kwargs = {**kwargs, "need_weights": True, "average_attn_weights": False}
-    output, weights = functional.multi_head_attention_forward(*args, **kwargs)
-    if not asked or weights is None:
-        return output, None
-    return output, weights.mean(-3) if averaged else weights
-
-
-class Count(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class Count(TorchDispatchMode):
     """Counts what this thread computes, without gradients, by the innermost module that is running ("": the network).
 
     Bytes are those of every tensor that is computed, views left out: of torch's own layers what they return, and not

@@ -18,7 +18,8 @@ from torch.nn import functional
 
 import attnviz
 from attnviz import cost
-from attnviz.counting import Count, PlainAttention, multiply_adds
+from attnviz.counting import Count, multiply_adds
+from attnviz.plain import PlainAttention
 from tests.seeds import seed_for_run
 from tests.unit.capture.networks import family
 

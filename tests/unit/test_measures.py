@@ -57,7 +57,8 @@ def test_query_dependence(layer: str) -> None:
     (record,) = [record for record in explanation.attention if record.layer == layer]
     assert found.input == pytest.approx(pairwise(x), abs=1e-6)
     assert found.attention == pytest.approx(pairwise(record.values.matrix().double().numpy()), abs=1e-6)  # type: ignore[union-attr]
-    assert found.output == pytest.approx(pairwise(z - x), rel=1e-3)
+    lost = 1e-6 * np.abs(z).max() / np.abs(z - x).mean()  # what float32 rounds of z, in what is left without x
+    assert found.output == pytest.approx(pairwise(z - x), rel=lost)
 
 
 def test_uniform_attention_does_not_depend_on_the_query() -> None:
