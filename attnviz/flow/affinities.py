@@ -1,0 +1,186 @@
+"""Affinities and contexts: matrix products that read features by weights made from the input."""
+
+from attnviz.flow.atoms import (
+    BATCH,
+    BRANCH,
+    FEATURE,
+    PLACES,
+    UNKNOWN,
+    WEIGHT,
+    Axis,
+    Label,
+    is_batch,
+    kinds,
+    places,
+    roots,
+    size_of,
+)
+from attnviz.flow.claim import Claim, Found
+from attnviz.flow.graph import Op, Value
+from attnviz.flow.rules.pointwise import SOFTMAX
+from attnviz.flow.rules.products import factors
+from attnviz.flow.trace import VIEWS, Root, chain, softmax_axis, squash, walk
+from attnviz.mechanisms import Role
+
+MATRICES = frozenset({"bmm", "baddbmm", "mm", "addmm"})
+BENT = VIEWS | {"relu", "leaky_relu", "sigmoid", "tanh", "scaled"}
+MIXES = 4  # layers over heads that are looked through
+
+
+def matrix(found: Found, op: Op) -> None:
+    """Look at a matrix product: claim what it reads by."""
+    a, b = factors(op)
+    if not (a.depends and b.depends):
+        _coordinates(found, op, a if a.depends else b)
+        return
+    for value, read, first in ((a, b, True), (b, a, False)):
+        if _by_softmax(found, op, value, read, first=first):
+            return
+    for value, read, first in ((a, b, True), (b, a, False)):
+        if _without(found, op, value, read, first=first):
+            return
+
+
+def _coordinates(found: Found, op: Op, value: Value) -> None:
+    for _, made in walk(value, VIEWS):
+        if made is not None and made.name in SOFTMAX:
+            axis = softmax_axis(made)
+            if axis and places([made.out.label[axis]]):
+                found.remark(op, "expected coordinates", "A softmax over places is read out as coordinates (soft-argmax).")
+
+
+def _by_softmax(found: Found, op: Op, value: Value, read: Value, *, first: bool) -> bool:
+    for made in _softmaxes(value):
+        axis = made.out.label[softmax_axis(made)]
+        summed = value.label[-1] if first else value.label[-2]
+        if not roots(summed) & roots(axis):
+            continue
+        rest = [
+            each
+            for i, each in enumerate(made.out.label)
+            if i != softmax_axis(made) and not (is_batch(each) and not kinds(each) - {BATCH})
+        ]
+        _reading(found, op, value, read, made, axis, rest, Role.DISTRIBUTION)
+        return True
+    return False
+
+
+def _softmaxes(value: Value) -> list[Op]:
+    """The softmaxes that a matrix goes back to, also through layers over heads and rows scaled to sum to one."""
+    found = walk(value, VIEWS)
+    for _ in range(MIXES):
+        more = []
+        for each, op in found:
+            inner = _inner(op) if op is not None else None
+            more += walk(inner, VIEWS) if inner is not None else [(each, op)]
+        found = more
+    return [op for _, op in found if op is not None and op.name in SOFTMAX]
+
+
+def _inner(op: Op) -> Value | None:
+    """What an operation mixes over heads, or scales to sum to one; None for others."""
+    live = op.live
+    if op.name in ("div", "true_divide") and len(live) == 2:
+        below = [each for _, each in walk(op.inputs[1], VIEWS)]
+        scaled = len(below) == 1 and below[0] is not None and below[0].name == "sum"
+        return op.inputs[0] if scaled and below[0] is not None and below[0].inputs[0] is op.inputs[0] else None
+    if op.name not in ("addmm", "mm", "convolution") or len(live) != 1:
+        return None
+    over_softmax = any(each is not None and each.name in SOFTMAX for _, each in walk(live[0], VIEWS))
+    return live[0] if over_softmax else None
+
+
+def _without(found: Found, op: Op, value: Value, read: Value, *, first: bool) -> bool:
+    """A product of two products: pairs of places without a softmax over the keys, or with one over another axis."""
+    other = [made for _, made in walk(value, BENT) if made is not None and made.name in SOFTMAX]
+    start = other[0].live[0] if other else value
+    for _, made in walk(start, BENT):
+        if made is None or made.name not in ("bmm", "mm", "baddbmm") or len(made.live) != 2:
+            continue
+        summed, rows = (value.label[-1], value.label[-2]) if first else (value.label[-2], value.label[-1])
+        if any(_softmaxes(each) for each in made.live):
+            found.remark(op, "linear attention", "Keys are summed up before any query meets them (contexts, no pairs).")
+            return True
+        keys, queries = kinds(summed), kinds(rows)
+        channels = bool(keys and queries) and keys | queries <= {FEATURE} and bool(places(read.label))
+        if not (keys & PLACES and queries & PLACES) and not channels and not (BRANCH in keys and BRANCH in queries):
+            continue
+        where = other[0] if other else made
+        _reading(found, op, value, read, where, summed, [rows], Role.TERM)
+        if other:
+            over = where.out.label[softmax_axis(where)]
+            found.claims[-1].heads = tuple(each for each in where.out.label if not _is(each, summed) and not _is(each, rows) and not is_batch(each))
+            found.claims[-1].note = f"its softmax is over an axis of {size_of(over)}, not over the keys"
+        return True
+    return False
+
+
+def _is(axis: Axis, other: Axis) -> bool:
+    return [atom.id for atom in axis] == [atom.id for atom in other]
+
+
+def _reading(
+    found: Found, op: Op, value: Value, read: Value, made: Op, keys: Axis, rest: list[Axis], role: Role
+) -> None:
+    """Claim a matrix that reads ``read`` along ``keys``; ``rest``: its other axes."""
+    if size_of(keys) == 1:
+        found.remark(op, "softmax over one entry", "It is 1 whatever it sees.")
+        return
+    rows = tuple(each for each in rest if kinds(each) & PLACES and not is_batch(each))
+    heads = tuple(each for each in rest if not kinds(each) & PLACES and not is_batch(each))
+    what, note = _what(made.out.label, read, keys, rows, rest)
+    links = chain(found.graph, value, read) or [made]
+    # squash() is not asked of a sum over heads: the softmax itself is the root
+    root = Root(made.out, made, squash(made))
+    claim = Claim(op, role, what, value, read, [root], links, heads=heads, rows=rows, keys=keys, note=note)
+    claim.soft = made if made.name in SOFTMAX else None
+    if what == "affinity without places":
+        claim.rows = heads[-1:]
+        claim.heads = heads[:-1]
+    found.claims.append(claim)
+
+
+def _what(label: Label, read: Value, keys: Axis, rows: tuple[Axis, ...], rest: list[Axis]) -> tuple[str, str]:
+    """What kind of reading it is, and a remark."""
+    over = kinds(keys) - {BATCH}
+    others = frozenset(kind for axis in rest for kind in kinds(axis))
+    if over & PLACES:
+        if _cut(keys):
+            return "window", "Places read the places of their own window."
+        batch = [axis for axis in label if is_batch(axis) and kinds(axis) & PLACES]
+        if batch:
+            cut = any(_cut(axis) for axis in label)
+            return ("window", "Places read their own window.") if cut else ("axial", "Places read their own row or column.")
+        if rows:
+            along = _across(keys) or not over >= places(rows)
+            return ("axial", "Places read along their own row or column.") if along else ("affinity", "")
+        queries = [axis for axis in rest if kinds(axis) & {WEIGHT}]
+        if queries:
+            return "learned queries", "Queries that are weights read all places."
+        maps = size_of(tuple(atom for axis in rest if not is_batch(axis) for atom in axis))
+        if maps > 1 or FEATURE in others:
+            return "contexts", f"{maps} softmaxes over places gather {maps} contexts."
+        return "context", ""
+    if BRANCH in over:
+        return ("layers on layers", "Branches read branches.") if BRANCH in others else ("branch", "")
+    if over & {FEATURE, WEIGHT}:
+        if others & PLACES:
+            return "maps per place", "At each place a softmax over channels chooses among vectors."
+        if others & {FEATURE, WEIGHT, UNKNOWN}:
+            return "channels on channels", "Channels read channels: there is no place in it."
+    return "unknown", "What the softmax runs over could not be followed."
+
+
+def _cut(axis: Axis) -> bool:
+    """Whether the places along an axis are only a part of the grid that they were split from."""
+    have: dict[int, tuple[int, int]] = {}
+    for atom in axis:
+        if atom.kinds & PLACES:
+            root = atom.root
+            have[root.id] = (have.get(root.id, (1, 0))[0] * atom.size, root.size)
+    return any(size < whole for size, whole in have.values())
+
+
+def _across(keys: Axis) -> bool:
+    """Whether keys are a row and a column laid end to end (criss-cross)."""
+    return any(len({places([part]) for part, _ in atom.parts if places([part])}) > 1 for atom in keys)
