@@ -159,6 +159,17 @@ class OverHeads(Heads):
         return x + self.proj((v @ shares.transpose(-2, -1)).reshape(b, c, h, w))
 
 
+class NoDim(Heads):
+    """A softmax that is told no axis takes the second of four: the heads."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        b, c, h, w = x.shape
+        q, k, v = self.qkv(x).view(b, 3, 3, 4, h * w).unbind(1)
+        shares = F.softmax(torch.matmul(q.transpose(2, 3), k))
+        self.seen = (shares,)
+        return x + self.proj(torch.matmul(v, shares.transpose(2, 3)).reshape(b, c, h, w))
+
+
 class Criss(nn.Module):
     """Each row reads itself, place by place along it."""
 
@@ -283,6 +294,7 @@ NETWORKS: dict[str, Network] = {
     "affinity, relative positions": around(Relative, affinity(GRID), sizes=SAME),
     "affinity, cosine": around(Cosine, affinity(GRID)),
     "affinity, normalized over heads": around(OverHeads, affinity(GRID, heads=3, role=...)),
+    "affinity, softmax without an axis": around(NoDim, affinity(GRID, heads=3, role=...)),
     "affinity, along rows": naming(Criss, ("row", "axial", "window"), Kind.AFFINITY),
     "affinity, windows": naming(Windows, WINDOWS, Kind.AFFINITY, sizes=(PICTURES[0], ((1, 3, 14, 33),))),
     "affinity, channels": naming(ByChannels, CHANNELS_ON_CHANNELS),

@@ -277,6 +277,20 @@ class Twice(nn.Module):
         return self.head(x.mean((2, 3)))
 
 
+class Shared(nn.Module):
+    """One module under two names: it is known by the first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.conv = nn.Conv2d(3, 12, 3, padding=1), nn.Conv2d(12, 12, 3, padding=1)
+        self.early = Excite()
+        self.late, self.head = self.early, nn.Linear(12, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(self.early(self.stem(x).relu())).relu()
+        return self.head(self.late(x).mean((2, 3)))
+
+
 class Fixed(nn.Module):
     """A head that takes one size only."""
 
@@ -326,6 +340,9 @@ NETWORKS: dict[str, Network] = {
     "channel gate, into a buffer": around(Buffered, channel(), mechanism="SE"),
     "channel gate, checkpointed": around(Checkpointed, channel(), mechanism="SE"),
     "channel gate, run twice": Network(Twice, PICTURES, (Claim("attention", (HOOKED,), "SE", calls=2),)),
+    "channel gate, two names": Network(
+        Shared, PICTURES, (Claim("early", (channel(module="early.fc"),), "SE", calls=2),)
+    ),
     "channel gate, fixed size": Network(Fixed, (PICTURES[0], PICTURES[0]), (Claim("attention", (HOOKED,), "SE"),)),
     "channel gate, data parallel": Network(
         _parallel, PICTURES, (Claim("module.attention", (channel(module="module.attention.fc"),), "SE"),)

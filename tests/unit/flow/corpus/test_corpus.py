@@ -1,13 +1,29 @@
 """Each network of the corpus against its answer, at two sizes."""
 
+from functools import partial
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnviz import flow
+from attnviz.mechanisms import Kind
 from tests.unit.flow.corpus.answers import Around
-from tests.unit.flow.corpus.compare import ALL, ATTENTION, PLAIN, check_claims, check_named, look_at, told
+from tests.unit.flow.corpus.compare import (
+    ALL,
+    ATTENTION,
+    PLAIN,
+    Hooks,
+    built,
+    check_claims,
+    check_named,
+    close,
+    inputs,
+    look_at,
+    told,
+)
 
 NAMED = [name for name in ATTENTION if not ALL[name].claims]
 CLAIMED = [name for name in ATTENTION if ALL[name].claims]
@@ -17,6 +33,26 @@ SIZES = pytest.mark.parametrize("size", [0, 1], ids=["", "another size"])
 def test_the_corpus_is_as_large_as_it_should_be() -> None:
     assert len(ATTENTION) >= 50
     assert len(PLAIN) >= 30
+
+
+@pytest.mark.parametrize("name", CLAIMED)
+def test_the_answer_is_true(name: str) -> None:
+    """Where modules compute all gates of a block, their neutral values leave its features as they were."""
+    network = ALL[name]
+    for claim in network.claims:
+        gates = [shown for shown in claim.parts if shown.kind not in (Kind.CONTEXT, Kind.BRANCH, Kind.AFFINITY)]
+        if not (claim.whole and gates and all(shown.module and shown.neutral is not ... for shown in gates)):
+            continue
+        model = built(network)
+        for shown in gates:
+            model.get_submodule(shown.module).register_forward_hook(partial(set_to, shown.neutral))
+        hooks = Hooks(model, {claim.layer}, inputs(network))
+        for before, after in zip(hooks.taken[claim.layer], hooks.gave[claim.layer], strict=True):
+            assert close(after, before)
+
+
+def set_to(value: float, module: nn.Module, taken: Any, given: Tensor) -> Tensor:
+    return torch.full_like(given, value)
 
 
 @SIZES
