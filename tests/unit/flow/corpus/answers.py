@@ -39,7 +39,8 @@ class Shown:
 
     ``shape`` is of its value at the network's first size (an affinity: queries and keys; strips: a pair; None: not
     asked); ``neutral`` is its "off" value, ... where it is not asked. ``module`` is the module whose output is the
-    value, to be hooked, seen from the network; without one the block's module keeps it as ``seen``.
+    value, to be hooked, seen from the network; without one the block's module keeps it as ``seen``. ``plus``: what is
+    added to it before it multiplies; a value with that, and its neutral value with it too, is as true.
     """
 
     kind: Kind
@@ -49,6 +50,7 @@ class Shown:
     module: str | None = None
     heads: int = 1
     grids: tuple[Shape, Shape] | None = None
+    plus: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -133,16 +135,20 @@ def naming(
     return Network(lambda: Around(make(), channels, dims), sizes, named=named)
 
 
-def channel(count: int = 12, neutral: float | EllipsisType | None = 1.0, module: str | None = None) -> Shown:
-    return Shown(Kind.CHANNEL, Role.GATE, (count,), neutral, module)
+def channel(
+    count: int = 12, neutral: float | EllipsisType | None = 1.0, module: str | None = None, plus: float = 0.0
+) -> Shown:
+    return Shown(Kind.CHANNEL, Role.GATE, (count,), neutral, module, plus=plus)
 
 
 def spatial(*grid: int, neutral: float | EllipsisType | None = 1.0, module: str | None = None) -> Shown:
     return Shown(Kind.SPATIAL, Role.GATE, grid or (14, 22), neutral, module)
 
 
-def volume(*shape: int, neutral: float | EllipsisType | None = 1.0, module: str | None = None) -> Shown:
-    return Shown(Kind.VOLUME, Role.GATE, shape or (12, 14, 22), neutral, module)
+def volume(
+    *shape: int, neutral: float | EllipsisType | None = 1.0, module: str | None = None, plus: float = 0.0
+) -> Shown:
+    return Shown(Kind.VOLUME, Role.GATE, shape or (12, 14, 22), neutral, module, plus=plus)
 
 
 def strips(module: str | None = None) -> Shown:

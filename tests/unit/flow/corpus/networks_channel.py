@@ -329,9 +329,11 @@ NETWORKS: dict[str, Network] = {
     "channel gate, bell": around(Bell, channel()),
     "channel gate, bare": around(Bare, channel()),
     "channel gate, plus the features": around(Plus, channel(neutral=0.0)),
-    "channel gate, one plus tanh of norms": around(OnePlus, channel(neutral=0.0), mechanism="GCT"),
+    "channel gate, one plus tanh of norms": around(OnePlus, channel(neutral=0.0, plus=1.0), mechanism="GCT"),
     "channel gate, divided": around(Divided, channel(neutral=...)),  # 1 for the gate, 2 for what divides twice
-    "channel gate, both sides shifted": around(Shifted, channel(neutral=...)),  # the mean is gone: no value undoes it
+    "channel gate, both sides shifted": around(
+        Shifted, channel(neutral=..., plus=0.25)
+    ),  # the mean is gone: no value undoes it
     "channel gate, doubled": around(Doubled, channel(neutral=0.5), mechanism="SE"),
     "channel gate, taken away": around(Remainder, channel(neutral=0.0), mechanism="SE"),
     "channel gate, layers in groups": around(Grouped, channel(), mechanism="SE"),

@@ -309,7 +309,7 @@ NETWORKS: dict[str, Network] = {
     ),  # coarse or drawn out: both true
     "map, calm on noise": around(Distance, spatial()),
     "map, clamped": around(HighLow, spatial()),
-    "volume, soft mask": around(Hourglass, volume(neutral=0.0)),
+    "volume, soft mask": around(Hourglass, volume(neutral=0.0, plus=1.0)),
     "volume, enhanced spatial attention": around(Enhanced, volume(module="attention.gate"), mechanism="ESA"),
     "volume, pixel attention": around(EveryPixel, volume()),  # its name is asked of no one: papers differ
     "volume, energy": around(Energy, volume(), mechanism="SimAM"),
