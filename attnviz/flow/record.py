@@ -216,7 +216,7 @@ class Recorder(TorchDispatchMode):
         self._outside.append(tensor)
 
     def known(self, found: Any) -> list[Value]:
-        return [value for tensor in tensors(found) if (value := self._ledger.get(tensor)) is not None]
+        return [self._value(tensor) for tensor in tensors(found)]
 
     def enter(self, module: nn.Module, args: Any) -> None:
         path = self._paths.get(id(module), f"?{type(module).__name__}")
