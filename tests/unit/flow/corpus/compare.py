@@ -2,7 +2,9 @@
 
 import copy
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
+from math import prod
 from typing import Any
 
 import torch
@@ -128,6 +130,30 @@ def told(sight: Any) -> str:
     return " ".join([*blocks, *(f"[{note.layer}: {note.what}, {note.reason}]" for note in sight.noted)])
 
 
+@dataclass(frozen=True, eq=False)
+class Read:
+    """One part's value in one run of its block, and the block's features, all without a batch."""
+
+    layer: str
+    part: str | None
+    call: int
+    value: Any
+    before: Tensor
+    after: Tensor
+
+
+def read(model: nn.Module, sight: Any, *given: Tensor) -> list[Read]:
+    """What reading gives, part by part."""
+    readings = flow.read(model, sight, *given)
+    made = []
+    for each in readings.attention:
+        value = tuple(half[0] for half in each.value) if isinstance(each.value, tuple) else each.value[0]
+        where = (each.layer, each.call)
+        features = readings.before[where][0], readings.after[where][0]
+        made.append(Read(each.layer, each.part.name, each.call, value, *features))
+    return made
+
+
 class Hooks:
     """What modules of an untouched copy take and give, copied before anything can be written over."""
 
@@ -159,7 +185,8 @@ class Hooks:
 def values_of(value: Any, shown: Shown) -> list[Tensor]:
     """A reading's value as plain tensors in the shape of its kind: two for strips, a matrix a head for an affinity."""
     if shown.heads > 1 or shown.grids is not None:
-        return [value.matrix().reshape(shown.heads, *shown.shape)]
+        assert value.numel() == shown.heads * prod(shown.shape)
+        return [value.reshape(shown.heads, *shown.shape)]
     tensors = list(value) if isinstance(value, tuple) else [value]
     wanted = shown.shape if isinstance(value, tuple) else (shown.shape,)
     if shown.shape is not None:

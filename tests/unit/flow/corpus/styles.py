@@ -78,8 +78,9 @@ def parts(mechanism: str, style: str) -> dict[str | None, Shown]:
 
 
 def network(mechanism: str, style: str) -> Network:
+    """With the parts that touch the features; logits are asked for besides."""
     make = STYLES[style][mechanism]
-    shown = tuple(parts(mechanism, style).values())
+    shown = tuple(part for part in parts(mechanism, style).values() if part.role != Role.LOGIT)
     if issubclass(make, style_whole.Net):
         return Network(make, PICTURES, (Claim("", shown, mechanism, whole=False, kept=False),))
     claim = Claim("attention", shown, mechanism, kept=False)

@@ -1,5 +1,6 @@
 """Nine mechanisms in ten styles: all named after their papers, with their parts, and their values."""
 
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -20,6 +21,7 @@ from tests.unit.flow.corpus.compare import (
     inputs,
     looked,
     paired,
+    read,
     told,
     values_of,
 )
@@ -74,9 +76,9 @@ def test_values_are_those_that_flow(name: str) -> None:
     """Each value is one that a function gave in an untouched copy; shapes without axes of one."""
     network = WRITTEN[name]
     model, given = built(network), inputs(network)
-    (claim,) = network.claims
+    claim = replace(network.claims[0], parts=tuple(parts(*name.split(", ", 1)).values()))
     sight = flow.look(model, *given)
-    readings = {reading.part: reading for reading in flow.read(model, sight, *given)}
+    readings = {reading.part: reading for reading in read(model, sight, *given)}
     untouched = Kept()
     with torch.no_grad(), untouched:
         built(network)(*(each.clone() for each in given))
@@ -101,16 +103,16 @@ def test_features_are_the_module_s(name: str) -> None:
     network = WRITTEN[name]
     model, given = built(network), inputs(network)
     hooks = Hooks(model, {"attention"}, given)
-    for reading in flow.read(model, flow.look(model, *given), *given):
-        assert close(reading.before.squeeze(0), hooks.taken["attention"][0].squeeze(0))
-        assert close(reading.after.squeeze(0), hooks.gave["attention"][0].squeeze(0))
+    for reading in read(model, flow.look(model, *given), *given):
+        assert close(reading.before, hooks.taken["attention"][0][0])
+        assert close(reading.after, hooks.gave["attention"][0][0])
 
 
 @pytest.mark.parametrize("mechanism", ["SE", "CBAM", "SK", "GC", "BAM"])
 def test_distributions_sum_to_one_and_gates_lie_between(mechanism: str) -> None:
     network = WRITTEN[f"{mechanism}, {REFERENCE}"]
     model, given = built(network), inputs(network)
-    for reading in flow.read(model, flow.look(model, *given), *given):
+    for reading in read(model, flow.look(model, *given), *given):
         part = next(p for p in block_at(flow.look(model, *given), "attention").parts if p.name == reading.part)
         if part.kind == Kind.BRANCH:
             torch.testing.assert_close(reading.value.sum(0), torch.ones(16))

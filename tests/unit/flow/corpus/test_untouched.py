@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
 from attnviz import flow
 from tests.unit.flow.corpus.answers import Around
-from tests.unit.flow.corpus.compare import ALL, Hooks, built, close, inputs, look_at, told
+from tests.unit.flow.corpus.compare import ALL, Hooks, built, close, inputs, look_at, read, told
 
 SOME = [
     "channel gate, in a residual branch",
@@ -83,7 +83,7 @@ def test_all_is_as_it_was(name: str) -> None:
     copies = [each.clone() for each in given]
     before, torchs = state_of(model), state_of_torch()
     sight = flow.look(model, *given)
-    flow.read(model, sight, *given)
+    read(model, sight, *given)
     assert state_of(model) == before
     assert state_of_torch() == torchs
     assert all(torch.equal(a, b) for a, b in zip(given, copies, strict=True))
@@ -131,7 +131,7 @@ def test_a_forward_that_raises_leaves_nothing_behind() -> None:
     before, torchs = state_of(model), state_of_torch()
     model.attention.fails = True
     with pytest.raises(Exception, match="as it was written"):
-        flow.read(model, sight, x)
+        read(model, sight, x)
     assert state_of(model) == before
     assert state_of_torch() == torchs
 
@@ -177,18 +177,18 @@ def test_two_threads_read_one_network() -> None:
     model = built(network)
     sight = flow.look(model, *inputs(network))
 
-    def read(seed: int) -> Callable[[], None]:
+    def reading(seed: int) -> Callable[[], None]:
         given = inputs(network, seed=seed)
         wanted = Hooks(model, {"attention.fc"}, given).gave["attention.fc"][0]
 
         def task() -> None:
             for _ in range(8):
-                (reading,) = flow.read(model, sight, *given)
-                assert torch.equal(reading.value, wanted.flatten())
+                (only,) = read(model, sight, *given)
+                assert torch.equal(only.value, wanted.flatten())
 
         return task
 
-    together(read(31), read(32))
+    together(reading(31), reading(32))
 
 
 def test_a_plain_pass_is_not_seen_by_one_that_looks() -> None:

@@ -18,6 +18,7 @@ from tests.unit.flow.corpus.compare import (
     close,
     inputs,
     paired,
+    read,
     values_of,
 )
 
@@ -35,7 +36,7 @@ def test_values_are_what_the_module_gives_bit_for_bit(name: str) -> None:
     modules = {shown.module for claim in network.claims for shown in claim.parts if shown.module}
     hooks = Hooks(model, modules, given)
     sight = flow.look(model, *given)
-    readings = flow.read(model, sight, *given)
+    readings = read(model, sight, *given)
     for claim in network.claims:
         for shown, part in paired(block_at(sight, claim.layer), claim):
             if shown.module is None:
@@ -55,7 +56,7 @@ def test_values_are_what_the_network_kept(name: str) -> None:
     with torch.no_grad():
         untouched(*(each.clone() for each in given))
     sight = flow.look(model, *given)
-    readings = flow.read(model, sight, *given)
+    readings = read(model, sight, *given)
     for claim in network.claims:
         seen = untouched.get_submodule(claim.layer).seen
         block = block_at(sight, claim.layer)
@@ -75,25 +76,14 @@ def holds_the_plus(part: Any, shown: Shown, value: Tensor, kept: Tensor) -> bool
     return shown.neutral in (..., None) or part.neutral == pytest.approx(shown.neutral + shown.plus)
 
 
-@pytest.mark.parametrize("name", [name for name in CLAIMED if name.startswith(("affinity", "clip, pooled"))])
-def test_rows_are_those_of_the_matrix(name: str) -> None:
-    network = ALL[name]
-    model, given = built(network), inputs(network)
-    for reading in flow.read(model, flow.look(model, *given), *given):
-        matrix = reading.value.matrix()
-        matrix = matrix.reshape(-1, *matrix.shape[-2:])[0]
-        for query in (0, 5, len(matrix) - 1):
-            assert close(reading.value.row(query).flatten(), matrix[query])
-
-
 @pytest.mark.parametrize("name", WHOLE)
 def test_features_are_the_module_s(name: str) -> None:
     network = ALL[name]
     model, given = built(network), inputs(network)
     hooks = Hooks(model, {claim.layer for claim in network.claims}, given)
-    for reading in flow.read(model, flow.look(model, *given), *given):
-        assert close(reading.before.squeeze(0), hooks.taken[reading.layer][reading.call].squeeze(0))
-        assert close(reading.after.squeeze(0), hooks.gave[reading.layer][reading.call].squeeze(0))
+    for reading in read(model, flow.look(model, *given), *given):
+        assert close(reading.before, hooks.taken[reading.layer][reading.call][0])
+        assert close(reading.after, hooks.gave[reading.layer][reading.call][0])
 
 
 @pytest.mark.parametrize("name", ["channel gate, expanded", "map, of mean and maximum", "affinity, embedded"])
@@ -105,6 +95,6 @@ def test_another_picture_gives_its_own_values(name: str) -> None:
     for seed in (21, 22):
         given = inputs(network, seed=seed)
         hooks = Hooks(model, {"attention"}, given)
-        for reading in flow.read(model, sight, *given):
-            assert close(reading.before.squeeze(0), hooks.taken["attention"][0].squeeze(0))
-            assert close(reading.after.squeeze(0), hooks.gave["attention"][0].squeeze(0))
+        for reading in read(model, sight, *given):
+            assert close(reading.before, hooks.taken["attention"][0][0])
+            assert close(reading.after, hooks.gave["attention"][0][0])
