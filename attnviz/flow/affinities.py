@@ -17,6 +17,7 @@ from attnviz.flow.atoms import (
 )
 from attnviz.flow.claim import Claim, Found
 from attnviz.flow.graph import Op, Value
+from attnviz.flow.label import positions
 from attnviz.flow.rules.pointwise import SOFTMAX
 from attnviz.flow.rules.products import factors
 from attnviz.flow.trace import VIEWS, Root, chain, softmax_axis, squash, walk
@@ -51,18 +52,22 @@ def _coordinates(found: Found, op: Op, value: Value) -> None:
 
 def _by_softmax(found: Found, op: Op, value: Value, read: Value, *, first: bool) -> bool:
     for made in _softmaxes(value):
-        axis = made.out.label[softmax_axis(made)]
-        summed = value.label[-1] if first else value.label[-2]
-        if not roots(summed) & roots(axis):
-            continue
-        rest = [
-            each
-            for i, each in enumerate(made.out.label)
-            if i != softmax_axis(made) and not (is_batch(each) and not kinds(each) - {BATCH})
-        ]
-        _reading(found, op, value, read, made, axis, rest, Role.DISTRIBUTION)
-        return True
+        summed, kept = _ends(found, value, made.out, first=first)
+        if softmax_axis(made) in summed or (not summed and _related(value, made, first=first)):
+            _reading(found, op, value, read, made, softmax_axis(made), kept, Role.DISTRIBUTION)
+            return True
     return False
+
+
+def _ends(found: Found, value: Value, start: Value, *, first: bool) -> tuple[set[int], set[int]]:
+    """The axes of ``start`` that a product sums over, and those that stay, where ``value`` is its first or second."""
+    where = positions(found.graph, start, value)
+    return (where[-1], where[-2]) if first else (where[-2], where[-1])
+
+
+def _related(value: Value, made: Op, *, first: bool) -> bool:
+    summed = value.label[-1] if first else value.label[-2]
+    return bool(roots(summed) & roots(made.out.label[softmax_axis(made)]))
 
 
 def _softmaxes(value: Value) -> list[Op]:
@@ -106,37 +111,51 @@ def _without(found: Found, op: Op, value: Value, read: Value, *, first: bool) ->
         if not (keys & PLACES and queries & PLACES) and not channels and not (BRANCH in keys and BRANCH in queries):
             continue
         where = other[0] if other else made
-        _reading(found, op, value, read, where, summed, [rows], Role.TERM)
+        key_axes, row_axes = _ends(found, value, where.out, first=first)
+        if len(key_axes) != 1:
+            continue
+        note = ""
+        if not other:  # what is read by is the scaled product, as it stands in the second one
+            where, key_axes, row_axes = value.op or made, {len(value.shape) - (1 if first else 2)}, {len(value.shape) - (2 if first else 1)}
         if other:
-            over = where.out.label[softmax_axis(where)]
-            found.claims[-1].heads = tuple(each for each in where.out.label if not _is(each, summed) and not _is(each, rows) and not is_batch(each))
-            found.claims[-1].note = f"its softmax is over an axis of {size_of(over)}, not over the keys"
+            over = where.out.shape[softmax_axis(where)]
+            note = f"Its softmax runs over another axis, of {over} entries, and not over the keys."
+        root = where.out if other else value
+        _reading(found, op, value, read, where, key_axes.pop(), row_axes, Role.TERM, note, root)
         return True
     return False
 
 
-def _is(axis: Axis, other: Axis) -> bool:
-    return [atom.id for atom in axis] == [atom.id for atom in other]
-
-
 def _reading(
-    found: Found, op: Op, value: Value, read: Value, made: Op, keys: Axis, rest: list[Axis], role: Role
+    found: Found,
+    op: Op,
+    value: Value,
+    read: Value,
+    made: Op,
+    key_axis: int,
+    kept: set[int],
+    role: Role,
+    note: str = "",
+    matrix: Value | None = None,
 ) -> None:
-    """Claim a matrix that reads ``read`` along ``keys``; ``rest``: its other axes."""
+    """Claim a matrix, what ``made`` gives: ``read`` is read by it along its ``key_axis``; ``kept``: the rows' axes."""
+    matrix = made.out if matrix is None else matrix
+    label = matrix.label
+    keys = label[key_axis]
     if size_of(keys) == 1:
         found.remark(op, "softmax over one entry", "It is 1 whatever it sees.")
         return
-    rows = tuple(each for each in rest if kinds(each) & PLACES and not is_batch(each))
-    heads = tuple(each for each in rest if not kinds(each) & PLACES and not is_batch(each))
-    what, note = _what(made.out.label, read, keys, rows, rest)
+    rest = [i for i in range(len(label)) if i != key_axis and kinds(label[i]) - {BATCH}]
+    row_axes = [i for i in rest if i in kept and kinds(label[i]) & PLACES and not is_batch(label[i])]
+    row_axes = row_axes or [i for i in rest if kinds(label[i]) & PLACES and not is_batch(label[i])]
+    rows = tuple(label[i] for i in row_axes)
+    heads = tuple(label[i] for i in rest if i not in row_axes and not is_batch(label[i]))
+    what, said = _what(label, read, keys, rows, [label[i] for i in rest])
     links = chain(found.graph, value, read) or [made]
-    # squash() is not asked of a sum over heads: the softmax itself is the root
-    root = Root(made.out, made, squash(made))
-    claim = Claim(op, role, what, value, read, [root], links, heads=heads, rows=rows, keys=keys, note=note)
+    root = Root(matrix, made, squash(made))
+    claim = Claim(op, role, what, value, read, [root], links, heads=heads, rows=rows, keys=keys, note=note or said)
     claim.soft = made if made.name in SOFTMAX else None
-    if what == "affinity without places":
-        claim.rows = heads[-1:]
-        claim.heads = heads[:-1]
+    claim.row_axis, claim.key_axis = (row_axes[0] if len(row_axes) == 1 else None), key_axis
     found.claims.append(claim)
 
 

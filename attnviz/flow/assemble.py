@@ -33,7 +33,7 @@ def assemble(found: Found, made: list[Holder], classes: Mapping[str, str]) -> Si
 def _notes(found: Found) -> list[Note]:
     notes = [Note(remark.layer, remark.what, remark.reason) for remark in found.remarks]
     for path in dict.fromkeys(found.graph.leaks):
-        reason = "A number was taken out of the pass; what is computed from it outside torch cannot be followed."
+        reason = "A number left the graph into Python; what is computed from it there cannot be followed."
         notes.append(Note(path, "number taken out", reason))
     return notes
 
@@ -157,13 +157,19 @@ def _before(graph: Graph, holder: Holder) -> Point:
     claim = draft.claim
     run = graph.runs.get(holder.frame)
     if run is not None and holder.frame != NETWORK:
-        fit = [i for i, value in enumerate(run.inputs) if places(value.label) and descends(claim.features, value)]
-        exact = [i for i in fit if same(run.inputs[i]) is same(claim.features)]
+        fit = [i for i, value in enumerate(run.inputs) if places(value.label) and _leads(run.outputs, claim.features, value)]
+        exact = [i for i in fit if same(run.inputs[i]) is same(claim.features) and not claim.keys]
+        exact += [i for i in fit if run.inputs[i].shape in {value.shape for value in run.outputs}]
         for index in (*exact, *fit):
             layout = _features(draft, run.inputs[index].label)
             return _around("input", holder.frame, index, layout)
     place = next((i for i, value in enumerate(claim.op.inputs) if value is claim.features), 0)
     return _at("operand", claim.op, place, _features(draft, claim.op.inputs[place].label))
+
+
+def _leads(outputs: list[Value], features: Value, value: Value) -> bool:
+    """Whether the block's features, or what it gives, are made of a value."""
+    return descends(features, value) or any(descends(each, value) for each in outputs)
 
 
 def _after(found: Found, holder: Holder) -> Point:

@@ -46,6 +46,8 @@ class Claim:
     heads: tuple[Axis, ...] = ()
     rows: tuple[Axis, ...] = ()
     keys: Axis = ()
+    row_axis: int | None = None  # of an affinity, in what its root gives
+    key_axis: int | None = None
     note: str = ""
     excluded: Remark | None = field(default=None)
 

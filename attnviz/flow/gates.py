@@ -20,11 +20,13 @@ from attnviz.flow.atoms import (
 )
 from attnviz.flow.claim import Claim, Found
 from attnviz.flow.graph import Op, Value
+from attnviz.flow.rules.pointwise import SOFTMAX
 from attnviz.flow.rules.table import dims
 from attnviz.flow.trace import (
     BOUNDED,
     NORMALIZERS,
     SOFT,
+    VIEWS,
     Root,
     bounded,
     chain,
@@ -47,6 +49,7 @@ def product(found: Found, op: Op) -> None:
     """Look at a product: claim its gate, or say what it is instead."""
     pair = _operands(found, op)
     if pair is None:
+        _read_out(found, op)
         return
     sides = _sides(op, *pair)
     if sides is None:
@@ -71,6 +74,16 @@ def _operands(found: Found, op: Op) -> tuple[Value, Value] | None:
             found.remark(op, "normalization", "Features are divided by their own size.")
         return None
     return pair[0], pair[1]
+
+
+def _read_out(found: Found, op: Op) -> None:
+    """A softmax over places times coordinates, summed: where the middle of it is."""
+    if op.name != "mul" or len(op.live) != 1:
+        return
+    for _, made in walk(op.live[0], VIEWS):
+        if made is not None and made.name in SOFTMAX and kinds(made.out.label[softmax_axis(made)]) & PLACES:
+            if _summed(found, op.out):
+                found.remark(op, "expected coordinates", "A softmax over places is read out as coordinates (soft-argmax).")
 
 
 def _over_exp(below: Value) -> bool:

@@ -147,3 +147,29 @@ def _told(op: Op, value: Value, lies: Label, rank: int) -> dict[int, str]:
         told.update({axis: ROWS for each in lies[:-1] for axis in origins(each)})
     told.pop(0, None)
     return told
+
+
+def positions(graph: Graph, start: Value, end: Value) -> list[set[int]]:
+    """For each axis of a value, the axes of an earlier one that it is made of, by following probes in their place.
+
+    Labels cannot tell: queries and keys of an affinity are the same places.
+    """
+    probes = [Atom(kinds(axis) or UNKNOWN, size) for axis, size in zip(start.label, start.shape, strict=True)]
+    batch = [BATCH in atom.kinds for atom in probes]
+    kept = [value.label for value in graph.values]
+    unruled = dict(graph.unruled)
+    start.label = tuple((probe,) if probe.size > 1 or first else () for probe, first in zip(probes, batch, strict=True))
+    changed = {start.id}
+    low, high = (start.op.id + 1 if start.op else 0), (end.op.id + 1 if end.op else 0)
+    try:
+        for op in graph.ops[low:high]:
+            if any(value.id in changed for value in op.inputs) and end.ancestors >> op.id & 1:
+                apply(graph, op)
+                changed |= {value.id for value in op.outputs}
+        found = {probe.id: axis for axis, probe in enumerate(probes)}
+        return [{found[atom.root.id] for atom in axis if atom.root.id in found} for axis in end.label]
+    finally:
+        graph.unruled.clear()
+        graph.unruled.update(unruled)
+        for value, was in zip(graph.values, kept, strict=True):
+            value.label = was

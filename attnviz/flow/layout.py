@@ -1,6 +1,5 @@
 """How an attention value lies in a tensor of the network, and the way to the shape of its kind and back."""
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import prod
 
@@ -90,12 +89,19 @@ def lay_out(claim: Claim, label: Label, kind: Kind | None) -> Layout:
     if kind is Kind.BRANCH:
         first = [i for i in free if _shared(claim, label, atoms[i])]
         return Layout(axes, (tuple(first), tuple(i for i in free if i not in first)))
-    ways = [[i for i in free if atoms[i].kinds & PLACES == {way}] for way in WAYS]
+    ways = [[i for i in free if atoms[i].kinds & PLACES == {way}] for way in order(claim)]
     grid = [tuple(way) for way in ways if way]
     rest = tuple(i for i in free if not atoms[i].kinds & PLACES)
     if kind in (Kind.SPATIAL, Kind.CONTEXT):
         return Layout(axes, tuple(grid))
     return Layout(axes, (rest, *grid))
+
+
+def order(claim: Claim) -> list[str]:
+    """The directions in the order in which the features have them: frequencies may stand before moments."""
+    label = claim.on or claim.features.label
+    there = [kind for axis in label for atom in axis for kind in WAYS if kind in atom.kinds]
+    return list(dict.fromkeys([*there, *WAYS]))
 
 
 def _piece(atom: Atom) -> Piece:
@@ -113,22 +119,15 @@ def _shared(claim: Claim, label: Label, atom: Atom) -> bool:
 
 def _affinity(claim: Claim, label: Label, atoms: list[Atom]) -> tuple[tuple[int, ...], ...]:
     """Heads, queries, keys."""
-    spans: list[tuple[Axis, list[int]]] = []
+    spans: list[tuple[int, ...]] = []
     start = 0
     for axis in label:
-        spans.append((axis, list(range(start, start + len(axis)))))
+        spans.append(tuple(range(start, start + len(axis))))
         start += len(axis)
-
-    def of(wanted: Iterable[Axis], keep: Callable[[Atom], bool] = lambda atom: True) -> tuple[int, ...]:
-        ids = [tuple(atom.id for atom in axis) for axis in wanted]
-        return tuple(i for axis, span in spans if tuple(a.id for a in axis) in ids for i in span if keep(atoms[i]))
-
-    rows = of(claim.rows)
-    keys = of([claim.keys])
-    if not set(keys) - set(rows):  # queries and keys are the same places: the softmax's axis holds the keys
-        axis = int(claim.soft.argument(1, "dim", -1)) % len(spans) if claim.soft is not None else len(spans) - 1
-        keys = tuple(spans[axis][1])
-        rows = tuple(i for i in rows if i not in keys)
+    keys = spans[claim.key_axis] if claim.key_axis is not None else ()
+    rows = spans[claim.row_axis] if claim.row_axis is not None else ()
+    if claim.row_axis is None:  # rows on several axes
+        rows = tuple(i for i, atom in enumerate(atoms) if atom.kinds & PLACES and i not in keys and BATCH not in atom.kinds)
     taken = {*rows, *keys}
     heads = tuple(
         i for i, atom in enumerate(atoms) if i not in taken and BATCH not in atom.kinds and atom.kinds != {CONSTANT}

@@ -10,12 +10,13 @@ from attnviz.flow.assemble import assemble
 from attnviz.flow.block import holders
 from attnviz.flow.claim import Found
 from attnviz.flow.find import find
-from attnviz.flow.graph import Graph
+from attnviz.flow.graph import Graph, Value
 from attnviz.flow.label import label
 from attnviz.flow.merge import merged
 from attnviz.flow.name import name
 from attnviz.flow.record import record
 from attnviz.flow.sight import Sight
+from attnviz.flow.trace import VIEWS, walk
 from attnviz.flow.verify import DivergedError, verify
 
 
@@ -73,12 +74,16 @@ def _recorded(model: nn.Module, inputs: Sequence[Tensor]) -> tuple[Graph, bool]:
 
 
 def _outside(found: Found) -> None:
-    """Say where features are multiplied or added by what was computed outside torch: numbers from NumPy and the like."""
+    """Say where features meet what was computed outside torch: numbers from NumPy and the like."""
     graph = found.graph
     for op in graph.ops:
-        if op.name not in ("mul", "add", "bmm") or not op.live:
+        if op.name not in ("mul", "add", "bmm") or not op.live or graph.batch == 1:
             continue
         for value in op.inputs:
-            strange = value.op is None and not value.depends and not value.name and len(value.shape) > 1
-            if strange and value.shape[0] == graph.batch and graph.batch > 1:
-                found.remark(op, "computed outside torch", "What meets the features was computed through NumPy or so.")
+            if not value.depends and any(_strange(each, graph.batch) for each, _ in walk(value, VIEWS)):
+                found.remark(op, "computed outside torch", "What meets the features was computed in NumPy or so.")
+
+
+def _strange(value: Value, batch: int) -> bool:
+    """Whether a value from outside has an entry for each picture, as no weight has."""
+    return value.op is None and not value.name and len(value.shape) > 1 and value.shape[0] == batch

@@ -42,8 +42,8 @@ def name(holder: Holder) -> str | None:
     several = together(holder.parts)
     if several:
         return several
-    known = {found for found in names if found}
-    return next(iter(known)) if len(known) == 1 else None
+    known = set(names)
+    return known.pop() if len(known) == 1 else None
 
 
 def part_name(part: Draft) -> str | None:

@@ -47,6 +47,10 @@ def meetings(found: Found, frame: Frame, draft: Draft) -> list[Meeting]:
     claim = draft.claim
     values = [spot.value for spot in draft.spots]
     made = []
+    if claim.via is not None and claim.via.op is not None:  # one of several gates that are multiplied first
+        others = [each for each in claim.via.op.live if each is not claim.gate]
+        if others:
+            made.append(Meeting(between(found.graph, values, claim.via), claim.via, others[0]))
     for target in [*reversed(list(_onwards(found, frame, claim))), claim.out]:
         ops = between(found.graph, values, target)
         made.append(Meeting(ops, target, claim.features))
@@ -84,6 +88,9 @@ def solve(spots: Sequence[Spot], meeting: Meeting, get: Get) -> float | None:
     features = get(meeting.features)
     low, high = (1.0, 2.0) if any(spot.inverse for spot in spots) else (0.0, 1.0)
     one, two = (_with(spots, meeting, get, value) for value in (low, high))
+    if features.dim() == one.dim() and features.shape != one.shape and meeting.target.op is not None:
+        wide = all(n in (1, m) for n, m in zip(features.shape, one.shape, strict=True))
+        features = features.expand_as(one) if wide else features
     if one.shape != features.shape or not bool(torch.isfinite(one).all() and torch.isfinite(two).all()):
         return None
     slope = (two - one).double()

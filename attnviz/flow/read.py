@@ -128,7 +128,7 @@ class Reader(TorchDispatchMode):
         self._stack.append(frame)
         self._pass_by("input", frame, list(tensors(args)))
 
-    def leave(self, module: nn.Module, kwargs: Any, output: Any) -> None:
+    def leave(self, module: nn.Module, output: Any) -> None:
         path = self._paths.get(id(module), f"?{type(module).__name__}")
         while self._stack:
             frame = self._stack.pop()

@@ -7,6 +7,7 @@ products and a softmax, and may differ in the last bit).
 """
 
 import functools
+import threading
 import weakref
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.hooks import RemovableHandle
 
 from attnviz.flow.graph import Frame, Graph, Op, Run, Strides, Value
 from attnviz.flow.plain import Plain
@@ -152,7 +154,7 @@ class Recorder(TorchDispatchMode):
         op = Op(len(self.graph.ops), name, func, args, kwargs, inputs, tuple(self._stack), self._counts[key])
         self._counts[key] += 1
         self.graph.ops.append(op)
-        self.graph.random |= name in RANDOM and bool(inputs or name != "native_dropout")
+        self.graph.random |= name in RANDOM
         return op
 
     def _collect(self, op: Op, result: Any, *, depends: bool) -> None:
@@ -225,14 +227,12 @@ class Recorder(TorchDispatchMode):
         self._stack.append(frame)
         self.graph.runs[frame] = Run(type(module).__name__, self.known(args))
 
-    def leave(self, module: nn.Module, kwargs: Any, output: Any) -> None:
+    def leave(self, module: nn.Module, output: Any) -> None:
         path = self._paths.get(id(module), f"?{type(module).__name__}")
         while self._stack:
             frame = self._stack.pop()
             if frame.path == path:
-                run = self.graph.runs[frame]
-                run.inputs += [value for value in self.known(kwargs) if value not in run.inputs]
-                run.outputs = self.known(output)
+                self.graph.runs[frame].outputs = self.known(output)
                 return
 
 
@@ -245,24 +245,47 @@ def _enter(module: nn.Module, args: Any) -> None:
         recorder.enter(module, args)
 
 
-def _leave(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+def _leave(module: nn.Module, args: Any, output: Any) -> None:
     if (recorder := _recording.get()) is not None:
-        recorder.leave(module, kwargs, output)
+        recorder.leave(module, output)
+
+
+class _Hooks:
+    """The two hooks that all recordings under way share: torch numbers hooks without a lock of its own."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._handles: list[RemovableHandle] = []
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._users += 1
+            if self._users == 1:
+                self._handles = [
+                    register_module_forward_pre_hook(_enter),
+                    register_module_forward_hook(_leave, always_call=True),
+                ]
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._users -= 1
+            if not self._users:
+                for handle in self._handles:
+                    handle.remove()
+
+
+_hooks = _Hooks()
 
 
 @contextmanager
 def following(recorder: Any) -> Iterator[None]:
     """This thread's module runs are told to ``recorder`` (``enter`` and ``leave``) for as long as it lasts."""
     token = _recording.set(recorder)
-    handles = [
-        register_module_forward_pre_hook(_enter),
-        register_module_forward_hook(_leave, with_kwargs=True, always_call=True),
-    ]
     try:
-        yield
+        with _hooks:
+            yield
     finally:
-        for handle in handles:
-            handle.remove()
         _recording.reset(token)
 
 

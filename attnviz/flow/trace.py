@@ -89,8 +89,8 @@ def _onwards(op: Op, through: frozenset[str]) -> list[Value]:
         return [new, old] if old.depends else [new]
     if op.name == "copy":
         return [op.inputs[1]]
-    if op.name in through and op.live:
-        return op.live
+    if op.name in through and op.inputs:
+        return op.live or list(op.inputs)
     if "scaled" in through and (value := scaled(op)) is not None:
         return [value]
     return []

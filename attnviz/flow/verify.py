@@ -18,11 +18,10 @@ from attnviz.flow.graph import Graph, Op, Value
 from attnviz.flow.neutral import Meeting, even, joint, meetings, solve
 from attnviz.flow.record import record
 from attnviz.flow.replay import between, difference, needed, random, replay
-from attnviz.mechanisms import Role
 
 CLOSE = 1e-4
 LONG = 400  # operations that are replayed at most
-RANDOM = "Random numbers are drawn between the gate and the output, so the output cannot be computed again."
+RANDOM = "Random numbers are drawn in the block, so what it does here says nothing about the next time."
 
 
 class DivergedError(AttnvizError):
@@ -39,6 +38,7 @@ class Check:
     target: Value
     meetings: list[Meeting]
     together: tuple[list[Draft], Meeting] | None = None
+    dice: bool = False
     wanted: set[Value] = field(default_factory=set)
 
     @property
@@ -77,7 +77,7 @@ class Check:
                 self.draft.low = min(self.draft.low, float(shown.min()))
                 self.draft.high = max(self.draft.high, float(shown.max()))
                 self.draft.deviation = max(self.draft.deviation, float(shown.std(correction=0)))
-        if random(self.ops):
+        if self.dice:
             self.draft.why = RANDOM
             return
         errors.append(difference(replay(self.ops, given, get, self.target), get(self.target)))
@@ -133,6 +133,7 @@ def checks(found: Found, made: Sequence[Holder]) -> list[Check]:
             check = Check(holder, draft, between(found.graph, values, target), target, [])
             check.meetings = meetings(found, holder.frame, draft)
             draft.neutral = even(draft)
+            check.dice = random(check.ops) or random(inside(found.graph, holder, target))
             if draft is holder.parts[-1]:
                 check.together = joint(holder, target, found)
             more = [check.together[1]] if check.together else []
@@ -182,5 +183,6 @@ class Keeper:
                     self._kept.pop(each.id, None)
 
 
-def is_gate(draft: Draft) -> bool:
-    return draft.role is Role.GATE
+def inside(graph: Graph, holder: Holder, target: Value) -> list[Op]:
+    """The operations of a block that lead to its output."""
+    return [op for op in graph.chosen(target.ancestors) if holder.frame in op.stack]

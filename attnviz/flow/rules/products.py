@@ -2,7 +2,7 @@
 
 from math import prod
 
-from attnviz.flow.atoms import COLUMNS, DEPTH, FEATURE, PLACES, ROWS, UNKNOWN, WEIGHT, Axis, derived, kinds, new, places
+from attnviz.flow.atoms import COLUMNS, DEPTH, FEATURE, PLACES, ROWS, UNKNOWN, WEIGHT, Atom, Axis, derived, kinds, new, places
 from attnviz.flow.graph import Op, Value
 from attnviz.flow.rules.table import Labels, axes
 
@@ -18,8 +18,9 @@ def convolution(op: Op) -> Labels:
     groups = op.argument(8, "groups", 1)
     made, had = shape[1], x.shape[1]
     meaning = kinds(channels)
-    if made > 1 and not meaning - {WEIGHT, UNKNOWN} and prod(weight.shape[2:]) > 1:
-        grid = _picture(grid)
+    if made > 1:
+        bare = not meaning - {WEIGHT, UNKNOWN} and prod(weight.shape[2:]) > 1
+        grid = [_as_place(axis, grid) if bare or any(atom.parent for atom in axis) else axis for axis in grid]
     if groups == made == had or (made == had and meaning and meaning <= PLACES):
         channel = channels
     else:
@@ -32,17 +33,18 @@ def convolution(op: Op) -> Labels:
     return [(batch, channel, *spread)]
 
 
-def _picture(grid: list[Axis]) -> list[Axis]:
-    """A picture made of channels (a filterbank's bands over time): from a convolution on they are places."""
-    if len(grid) < 2 or not places(grid):
-        return grid
-    free = [kind for kind in (ROWS, COLUMNS, DEPTH) if kind not in places(grid)]
-    return [
-        derived((each := new(free.pop(0), axis[0].size))[:1], each[0].size)
-        if kinds(axis) == {FEATURE} and len(axis) == 1 and axis[0].size > 1 and free
-        else axis
-        for axis in grid
-    ]
+def _as_place(axis: Axis, grid: list[Axis]) -> Axis:
+    """Channels as a direction of a grid, from a convolution on that runs over them and over places: a filterbank's
+    bands over time, or moments that came in as a part of the channels.
+    """
+    if len(grid) < 2 or not places(grid) or not kinds(axis) <= {FEATURE, WEIGHT} or len(axis) != 1 or axis[0].size == 1:
+        return axis
+    ways = (DEPTH, ROWS, COLUMNS) if len(grid) > 2 else (ROWS, COLUMNS)
+    free = [kind for kind in ways if kind not in places(grid)]
+    key = ("place", axis[0].size)
+    if free and key not in axis[0].memo:
+        axis[0].memo[key] = Atom(free[0], axis[0].size)
+    return (axis[0].memo[key],) if free else axis
 
 
 @axes("bmm", "baddbmm")
@@ -57,6 +59,8 @@ def bmm(op: Op) -> Labels:
         rows = b.label[1]
     if _made(columns) and kinds(a.label[2]) & PLACES and b.shape[2] == a.shape[2]:
         columns = a.label[2]
+    elif a.depends and not b.depends:
+        columns = new(FEATURE, b.shape[2])
     return [(batch, rows, columns)]
 
 
