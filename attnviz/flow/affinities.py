@@ -166,8 +166,9 @@ def _what(label: Label, read: Value, keys: Axis, rows: tuple[Axis, ...], rest: l
     if over & PLACES:
         if _cut(keys):
             return "window", "Places read the places of their own window."
-        batch = [axis for axis in label if is_batch(axis) and kinds(axis) & PLACES]
-        if batch:
+        apart = [axis for axis in label if is_batch(axis) and kinds(axis) & PLACES]
+        apart += [axis for axis in rest if kinds(axis) & PLACES and not any(axis is row for row in rows)]
+        if apart:
             cut = any(_cut(axis) for axis in label)
             return ("window", "Places read their own window.") if cut else ("axial", "Places read their own row or column.")
         if rows:
