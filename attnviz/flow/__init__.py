@@ -1,5 +1,7 @@
-"""Attention read by what flows: one real pass is recorded below autograd, the meaning of every axis is followed, attention
-is read off the graph, and each block is verified by computing its output again.
+"""Attention read by what flows.
+
+One real pass is recorded below autograd, the meaning of every axis is followed, attention is read off the graph, and
+each block is verified by computing its output again from the attention alone.
 
     sight = look(model, x)          # what attention there is, without tensors
     readings = read(model, sight, x)    # its values for an input, in the shapes of their kinds

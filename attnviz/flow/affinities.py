@@ -24,7 +24,9 @@ from attnviz.flow.trace import VIEWS, Root, chain, softmax_axis, squash, walk
 from attnviz.mechanisms import Role
 
 MATRICES = frozenset({"bmm", "baddbmm", "mm", "addmm"})
+SCALED = VIEWS | {"scaled"}
 BENT = VIEWS | {"relu", "leaky_relu", "sigmoid", "tanh", "scaled"}
+COORDINATES = "expected coordinates", "A softmax over places is read out as coordinates (soft-argmax)."
 MIXES = 4  # layers over heads that are looked through
 
 
@@ -32,7 +34,7 @@ def matrix(found: Found, op: Op) -> None:
     """Look at a matrix product: claim what it reads by."""
     a, b = factors(op)
     if not (a.depends and b.depends):
-        _coordinates(found, op, a if a.depends else b)
+        _coordinates(found, op, a if a.depends else b, first=a.depends)
         return
     for value, read, first in ((a, b, True), (b, a, False)):
         if _by_softmax(found, op, value, read, first=first):
@@ -42,12 +44,15 @@ def matrix(found: Found, op: Op) -> None:
             return
 
 
-def _coordinates(found: Found, op: Op, value: Value) -> None:
+def _coordinates(found: Found, op: Op, value: Value, *, first: bool) -> None:
     for _, made in walk(value, VIEWS):
         if made is not None and made.name in SOFTMAX:
             axis = softmax_axis(made)
-            if axis and places([made.out.label[axis]]):
-                found.remark(op, "expected coordinates", "A softmax over places is read out as coordinates (soft-argmax).")
+            summed, _ = _ends(found, value, made.out, first=first)
+            if axis in summed and places([made.out.label[axis]]):
+                found.remark(
+                    op, "expected coordinates", "A softmax over places is read out as coordinates (soft-argmax)."
+                )
 
 
 def _by_softmax(found: Found, op: Op, value: Value, read: Value, *, first: bool) -> bool:
@@ -72,12 +77,12 @@ def _related(value: Value, made: Op, *, first: bool) -> bool:
 
 def _softmaxes(value: Value) -> list[Op]:
     """The softmaxes that a matrix goes back to, also through layers over heads and rows scaled to sum to one."""
-    found = walk(value, VIEWS)
+    found = walk(value, SCALED)
     for _ in range(MIXES):
         more = []
         for each, op in found:
             inner = _inner(op) if op is not None else None
-            more += walk(inner, VIEWS) if inner is not None else [(each, op)]
+            more += walk(inner, SCALED) if inner is not None else [(each, op)]
         found = more
     return [op for _, op in found if op is not None and op.name in SOFTMAX]
 
@@ -91,7 +96,7 @@ def _inner(op: Op) -> Value | None:
         return op.inputs[0] if scaled and below[0] is not None and below[0].inputs[0] is op.inputs[0] else None
     if op.name not in ("addmm", "mm", "convolution") or len(live) != 1:
         return None
-    over_softmax = any(each is not None and each.name in SOFTMAX for _, each in walk(live[0], VIEWS))
+    over_softmax = any(each is not None and each.name in SOFTMAX for _, each in walk(live[0], SCALED))
     return live[0] if over_softmax else None
 
 
@@ -116,7 +121,11 @@ def _without(found: Found, op: Op, value: Value, read: Value, *, first: bool) ->
             continue
         note = ""
         if not other:  # what is read by is the scaled product, as it stands in the second one
-            where, key_axes, row_axes = value.op or made, {len(value.shape) - (1 if first else 2)}, {len(value.shape) - (2 if first else 1)}
+            where, key_axes, row_axes = (
+                value.op or made,
+                {len(value.shape) - (1 if first else 2)},
+                {len(value.shape) - (2 if first else 1)},
+            )
         if other:
             over = where.out.shape[softmax_axis(where)]
             note = f"Its softmax runs over another axis, of {over} entries, and not over the keys."
@@ -150,7 +159,7 @@ def _reading(
     row_axes = row_axes or [i for i in rest if kinds(label[i]) & PLACES and not is_batch(label[i])]
     rows = tuple(label[i] for i in row_axes)
     heads = tuple(label[i] for i in rest if i not in row_axes and not is_batch(label[i]))
-    what, said = _what(label, read, keys, rows, [label[i] for i in rest])
+    what, said = _what(label, keys, rows, [label[i] for i in rest])
     links = chain(found.graph, value, read) or [made]
     root = Root(matrix, made, squash(made))
     claim = Claim(op, role, what, value, read, [root], links, heads=heads, rows=rows, keys=keys, note=note or said)
@@ -159,36 +168,37 @@ def _reading(
     found.claims.append(claim)
 
 
-def _what(label: Label, read: Value, keys: Axis, rows: tuple[Axis, ...], rest: list[Axis]) -> tuple[str, str]:
+def _what(label: Label, keys: Axis, rows: tuple[Axis, ...], rest: list[Axis]) -> tuple[str, str]:
     """What kind of reading it is, and a remark."""
     over = kinds(keys) - {BATCH}
     others = frozenset(kind for axis in rest for kind in kinds(axis))
     if over & PLACES:
-        if _cut(keys):
-            return "window", "Places read the places of their own window."
-        apart = [axis for axis in label if is_batch(axis) and kinds(axis) & PLACES]
-        apart += [axis for axis in rest if kinds(axis) & PLACES and not any(axis is row for row in rows)]
-        if apart:
-            cut = any(_cut(axis) for axis in label)
-            return ("window", "Places read their own window.") if cut else ("axial", "Places read their own row or column.")
-        if rows:
-            along = _across(keys) or not over >= places(rows)
-            return ("axial", "Places read along their own row or column.") if along else ("affinity", "")
-        queries = [axis for axis in rest if kinds(axis) & {WEIGHT}]
-        if queries:
-            return "learned queries", "Queries that are weights read all places."
-        maps = size_of(tuple(atom for axis in rest if not is_batch(axis) for atom in axis))
-        if maps > 1 or FEATURE in others:
-            return "contexts", f"{maps} softmaxes over places gather {maps} contexts."
-        return "context", ""
+        return _over_places(label, keys, rows, rest)
     if BRANCH in over:
         return ("layers on layers", "Branches read branches.") if BRANCH in others else ("branch", "")
-    if over & {FEATURE, WEIGHT}:
-        if others & PLACES:
-            return "maps per place", "At each place a softmax over channels chooses among vectors."
-        if others & {FEATURE, WEIGHT, UNKNOWN}:
-            return "channels on channels", "Channels read channels: there is no place in it."
+    if over & {FEATURE, WEIGHT} and others & PLACES:
+        return "maps per place", "At each place a softmax over channels chooses among vectors."
+    if over & {FEATURE, WEIGHT} and others & {FEATURE, WEIGHT, UNKNOWN}:
+        return "channels on channels", "Channels read channels: there is no place in it."
     return "unknown", "What the softmax runs over could not be followed."
+
+
+def _over_places(label: Label, keys: Axis, rows: tuple[Axis, ...], rest: list[Axis]) -> tuple[str, str]:
+    """What kind of reading of places it is."""
+    apart = [axis for axis in label if is_batch(axis) and kinds(axis) & PLACES]
+    apart += [axis for axis in rest if kinds(axis) & PLACES and not any(axis is row for row in rows)]
+    if _cut(keys) or (apart and any(_cut(axis) for axis in label)):
+        return "window", "Places read the places of their own window."
+    if apart or (rows and (_across(keys) or not kinds(keys) >= places(rows))):
+        return "axial", "Places read along their own row or column."
+    if rows:
+        return "affinity", ""
+    if any(kinds(axis) & {WEIGHT} for axis in rest):
+        return "learned queries", "Queries that are weights read all places."
+    maps = size_of(tuple(atom for axis in rest if not is_batch(axis) for atom in axis))
+    if maps > 1 or any(FEATURE in kinds(axis) for axis in rest):
+        return "contexts", f"{maps} softmaxes over places gather {maps} contexts."
+    return "context", ""
 
 
 def _cut(axis: Axis) -> bool:

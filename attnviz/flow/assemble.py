@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
-from math import prod
 
 from attnviz.flow.atoms import Label, places
 from attnviz.flow.block import NETWORK, Draft, Holder, Spot
@@ -52,7 +51,7 @@ def _block(found: Found, runs: list[Holder], classes: Mapping[str, str]) -> Bloc
     shapes = [[(part.kind, part.role, part.name) for part in run.parts] for run in runs]
     alike = [run for run, shape in zip(runs, shapes, strict=True) if shape == shapes[0]]
     names = part_names(first)
-    parts = tuple(_part(found.graph, names[i], [run.parts[i] for run in alike]) for i in range(len(first.parts)))
+    parts = tuple(_part(names[i], [run.parts[i] for run in alike]) for i in range(len(first.parts)))
     errors = [part.error for run in runs for part in run.parts]
     why = next((part.why for run in runs for part in run.parts if part.why), "")
     if len(alike) < len(runs):
@@ -90,7 +89,7 @@ def part_names(holder: Holder) -> list[str | None]:
     return names
 
 
-def _part(graph: Graph, name: str | None, runs: list[Draft]) -> Part:
+def _part(name: str | None, runs: list[Draft]) -> Part:
     draft = runs[0]
     queries, keys = draft.grids if draft.kind is Kind.AFFINITY else (None, None)
     heads = draft.spots[0].layout.shape[0] if draft.kind is Kind.AFFINITY else 1
@@ -157,7 +156,11 @@ def _before(graph: Graph, holder: Holder) -> Point:
     claim = draft.claim
     run = graph.runs.get(holder.frame)
     if run is not None and holder.frame != NETWORK:
-        fit = [i for i, value in enumerate(run.inputs) if places(value.label) and _leads(run.outputs, claim.features, value)]
+        fit = [
+            i
+            for i, value in enumerate(run.inputs)
+            if places(value.label) and _leads(run.outputs, claim.features, value)
+        ]
         exact = [i for i in fit if same(run.inputs[i]) is same(claim.features) and not claim.keys]
         exact += [i for i in fit if run.inputs[i].shape in {value.shape for value in run.outputs}]
         for index in (*exact, *fit):
@@ -185,7 +188,3 @@ def _after(found: Found, holder: Holder) -> Point:
 
 def _around(where: str, frame: Frame, index: int, layout: Layout) -> Point:
     return Point(where, frame.path, frame.call, "", 0, index, layout)
-
-
-def sizes(layout: Layout) -> int:
-    return prod(layout.shape)

@@ -101,7 +101,11 @@ def frame_of(graph: Graph, claim: Claim) -> Frame:
             enough = any(computes(op) for op in inside)
         if enough:
             return frame
-    return shared[0] if shared else NETWORK
+    needed = list(graph.chosen(claim.gate.ancestors))
+    for frame in reversed(shared):  # what it is computed from made the features as well
+        if any(computes(op) for op in needed if within(op, frame)):
+            return frame
+    return NETWORK
 
 
 def drafts(found: Found, claims: list[Claim]) -> list[Draft]:

@@ -111,11 +111,13 @@ def cells(found: Found) -> None:
         if any(descends(each.out, claim.out) and sources(each) & sources(claim) for each in blended):
             claim.drop("recurrent cell", "The gate feeds a blend that is made from the same state.")
             continue
-        squashed = _bent_by_tanh(claim.features) and not _from_itself(found, claim)
+        squashed = _bent_by_tanh(claim.features) and not descends(claim.gate, claim.features)
         added = [op for _, other in sums_with(found, claim.out) for op in products_in(other)]
         twin = any(_tanh_product(op) for op in added)
         if squashed and (added or _is_memory(claim.features)):
-            claim.drop("recurrent cell", "A gate on a squashed state: the output or the input gate of a recurrent cell.")
+            claim.drop(
+                "recurrent cell", "A gate on a squashed state: the output or the input gate of a recurrent cell."
+            )
         elif squashed:
             claim.drop("GLU", "A squashed map times a sigmoid of another: a gated linear unit.")
         elif twin and claim.bounded:
@@ -124,10 +126,6 @@ def cells(found: Found) -> None:
 
 def _bent_by_tanh(value: Value) -> bool:
     return any(root.squash == "tanh" for root in roots(value, VIEWS))
-
-
-def _from_itself(found: Found, claim: Claim) -> bool:
-    return descends(claim.gate, claim.features)
 
 
 def _is_memory(value: Value) -> bool:
@@ -171,7 +169,9 @@ def modulations(found: Found) -> None:
             claim.drop("modulation", "One vector says scale and shift of the features (FiLM).")
     scaled = [claim.out for claim in found.claims if claim.excluded is not None and claim.excluded.what == "modulation"]
     for claim in found.alive:
-        if claim.role is Role.TERM and any(descends(claim.features, out) for out in scaled if out.op is claim.features.op):
+        if claim.role is Role.TERM and any(
+            descends(claim.features, out) for out in scaled if out.op is claim.features.op
+        ):
             claim.drop("modulation", "One vector says scale and shift of the features (FiLM).")
 
 

@@ -80,10 +80,11 @@ def _read_out(found: Found, op: Op) -> None:
     """A softmax over places times coordinates, summed: where the middle of it is."""
     if op.name != "mul" or len(op.live) != 1:
         return
+    if not _summed(found, op.out):
+        return
     for _, made in walk(op.live[0], VIEWS):
         if made is not None and made.name in SOFTMAX and kinds(made.out.label[softmax_axis(made)]) & PLACES:
-            if _summed(found, op.out):
-                found.remark(op, "expected coordinates", "A softmax over places is read out as coordinates (soft-argmax).")
+            found.remark(op, "expected coordinates", "A softmax over places is read out as coordinates.")
 
 
 def _over_exp(below: Value) -> bool:
@@ -126,7 +127,9 @@ def _factors(gate_roots: list[Root]) -> list[Value]:
     live = gate_roots[0].op.live
     if len(live) != 2 or not all(bounded(roots(each)) for each in live):
         return []
-    return live
+    rank = max(len(each.shape) for each in live)
+    alike = varying(aligned(live[0].label, rank)) == varying(aligned(live[1].label, rank))
+    return [] if alike else live  # two that vary over the same are one gate: a cell's state
 
 
 def _claim(found: Found, op: Op, x: Value, gate: Value, gate_roots: list[Root], via: Value | None = None) -> None:
@@ -188,7 +191,7 @@ def meaning(on: Label, over: Label) -> tuple[str, str]:
     all_places = places(on)
     found: set[str] = set()
     grouped = windowed = False
-    for feature, axis in zip(on, over, strict=True):
+    for axis in over:
         if not varies(axis):
             continue
         here = set(kinds(axis))
@@ -197,7 +200,8 @@ def meaning(on: Label, over: Label) -> tuple[str, str]:
             windowed |= bool(here & PLACES)
             continue
         found |= here
-        grouped |= FEATURE in here and _part_of_channels(feature, on, over)
+        grouped |= FEATURE in here and _part_of(on, over, frozenset({FEATURE}))
+        windowed |= bool(here & PLACES) and _part_of(on, over, PLACES)
     found -= {CONSTANT}
     if WINDOW in found:
         return "local weights", "Each place has weights of its own for the places around it."
@@ -224,13 +228,13 @@ def _of_kinds(found: set[str], all_places: frozenset[str]) -> str:
     return "strip"
 
 
-def _part_of_channels(axis: tuple[object, ...], on: Label, over: Label) -> bool:
-    """Whether the gate has only a part of channels that were split, its other part nowhere in it."""
-    atoms = [atom for each in over for atom in each if FEATURE in atom.kinds]
+def _part_of(on: Label, over: Label, meanings: frozenset[str]) -> bool:
+    """Whether the gate has only a part of channels, or of places, that were split, its other part nowhere in it."""
+    atoms = [atom for each in over for atom in each if atom.kinds & meanings]
     if not atoms or not all(atom.parent for atom in atoms):
         return False
     families = {atom.root.id for atom in atoms}
-    there = [atom for each in on for atom in each if FEATURE in atom.kinds and atom.root.id in families]
+    there = [atom for each in on for atom in each if atom.kinds & meanings and atom.root.id in families]
     return len(atoms) < len(there)
 
 

@@ -141,7 +141,7 @@ def _told(op: Op, value: Value, lies: Label, rank: int) -> dict[int, str]:
         grid = GRIDS.get(len(lies) - 2, ())
         for kind, axis in zip((FEATURE, *grid), lies[1:], strict=False):
             told.update(dict.fromkeys(origins(axis), kind))
-        told.update({axis: DEPTH for axis in origins(lies[0])})
+        told.update(dict.fromkeys(origins(lies[0]), DEPTH))
     elif op.name in ("mm", "addmm", "mkldnn_rnn_layer") and rank <= 3:
         told.update(dict.fromkeys(origins(lies[-1]), FEATURE))
         told.update({axis: ROWS for each in lies[:-1] for axis in origins(each)})

@@ -87,7 +87,7 @@ def lay_out(claim: Claim, label: Label, kind: Kind | None) -> Layout:
         return Layout(axes, _affinity(claim, label, atoms))
     free = [i for i, atom in enumerate(atoms) if atom.kinds != {CONSTANT} and BATCH not in atom.kinds]
     if kind is Kind.BRANCH:
-        first = [i for i in free if _shared(claim, label, atoms[i])]
+        first = [i for i in free if _shared(claim, atoms[i])]
         return Layout(axes, (tuple(first), tuple(i for i in free if i not in first)))
     ways = [[i for i in free if atoms[i].kinds & PLACES == {way}] for way in order(claim)]
     grid = [tuple(way) for way in ways if way]
@@ -109,7 +109,7 @@ def _piece(atom: Atom) -> Piece:
     return Piece(meaning, 0 if BATCH in atom.kinds else atom.size)
 
 
-def _shared(claim: Claim, label: Label, atom: Atom) -> bool:
+def _shared(claim: Claim, atom: Atom) -> bool:
     """Whether an atom tells branches apart."""
     if claim.soft is None:
         return BRANCH in atom.kinds
@@ -127,7 +127,9 @@ def _affinity(claim: Claim, label: Label, atoms: list[Atom]) -> tuple[tuple[int,
     keys = spans[claim.key_axis] if claim.key_axis is not None else ()
     rows = spans[claim.row_axis] if claim.row_axis is not None else ()
     if claim.row_axis is None:  # rows on several axes
-        rows = tuple(i for i, atom in enumerate(atoms) if atom.kinds & PLACES and i not in keys and BATCH not in atom.kinds)
+        rows = tuple(
+            i for i, atom in enumerate(atoms) if atom.kinds & PLACES and i not in keys and BATCH not in atom.kinds
+        )
     taken = {*rows, *keys}
     heads = tuple(
         i for i, atom in enumerate(atoms) if i not in taken and BATCH not in atom.kinds and atom.kinds != {CONSTANT}

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from attnviz.flow.atoms import Label, aligned, kinds, places
 from attnviz.flow.block import Draft, Holder
-from attnviz.flow.graph import Op
 from attnviz.flow.tokens import tokens
 from attnviz.flow.trace import VIEWS, varying, walk
 from attnviz.mechanisms import Kind, Role
@@ -71,7 +70,7 @@ def together(parts: list[Draft]) -> str | None:
     return None
 
 
-def _channel(part: Draft, words: Words) -> str | None:
+def _channel(_: Draft, words: Words) -> str | None:
     fully = words.count("fc", "gfc")
     if words.has("bmm", "softmax"):
         return "GC" if words.has("bmm", "sum", "gsum") else None
@@ -91,7 +90,7 @@ def _channel(part: Draft, words: Words) -> str | None:
     return "eSE" if words.mean and fully == 1 else None
 
 
-def _spatial(part: Draft, words: Words) -> str | None:
+def _spatial(_: Draft, words: Words) -> str | None:
     if words.has("cmax") and words.has("cavg", "csum"):
         return "CBAM"
     if set(words.list) <= {"pw1", "pw", "sigmoid", "hardsigmoid"} and words.has("pw1") and not words.has("pw"):
@@ -137,22 +136,26 @@ def _word(label: Label) -> str:
     return "places" if ways else "channels"
 
 
-def _affinity(part: Draft, words: Words) -> str | None:
+def _affinity(part: Draft, _: Words) -> str | None:
     heads = part.spots[0].layout.shape[0]
     return "Non-Local" if heads == 1 else "self-attention"
 
 
+def _branch(part: Draft, _: Words) -> str | None:
+    return "SK" if part.role is Role.DISTRIBUTION else None
+
+
+def _always(word: str | None) -> Callable[[Draft, Words], str | None]:
+    return lambda *_: word
+
+
 NAMES: dict[tuple[Kind, Role | None], Callable[[Draft, Words], str | None]] = {
     (Kind.CHANNEL, Role.GATE): _channel,
-    (Kind.CHANNEL, Role.TERM): lambda part, words: "GC",
+    (Kind.CHANNEL, Role.TERM): _always("GC"),
     (Kind.SPATIAL, None): _spatial,
     (Kind.VOLUME, None): _volume,
-    (Kind.COORDINATE, None): lambda part, words: "CA",
-    (Kind.BRANCH, None): lambda part, words: "SK" if part.role is Role.DISTRIBUTION else None,
-    (Kind.CONTEXT, None): lambda part, words: None,
+    (Kind.COORDINATE, None): _always("CA"),
+    (Kind.BRANCH, None): _branch,
+    (Kind.CONTEXT, None): _always(None),
     (Kind.AFFINITY, None): _affinity,
 }
-
-
-def computed(op: Op) -> bool:
-    return bool(op.live)

@@ -86,11 +86,14 @@ def _scaled_by_number(found: Found, frame: Frame, value: Value) -> Value | None:
 def solve(spots: Sequence[Spot], meeting: Meeting, get: Get) -> float | None:
     """The value of a part for which the target is the features; None where there is none."""
     features = get(meeting.features)
-    low, high = (1.0, 2.0) if any(spot.inverse for spot in spots) else (0.0, 1.0)
+    inverse = any(spot.inverse for spot in spots)
+    for guess in (1.0,) if inverse else (1.0, 0.0):
+        made = _with(spots, meeting, get, guess)
+        if difference(made, _wide(features, made)) < tolerance(features):
+            return guess
+    low, high = (1.0, 2.0) if inverse else (0.0, 1.0)
     one, two = (_with(spots, meeting, get, value) for value in (low, high))
-    if features.dim() == one.dim() and features.shape != one.shape and meeting.target.op is not None:
-        wide = all(n in (1, m) for n, m in zip(features.shape, one.shape, strict=True))
-        features = features.expand_as(one) if wide else features
+    features = _wide(features, one)
     if one.shape != features.shape or not bool(torch.isfinite(one).all() and torch.isfinite(two).all()):
         return None
     slope = (two - one).double()
@@ -99,10 +102,17 @@ def solve(spots: Sequence[Spot], meeting: Meeting, get: Get) -> float | None:
         return None
     value = low + (high - low) * float(((features - one).double() * slope).sum()) / length
     rounded = round(value, 2) if abs(value - round(value, 2)) < 1e-3 else round(value, 6)
-    if any(spot.inverse for spot in spots) and rounded == 0:
+    if inverse and rounded == 0:
         return None
     error = difference(_with(spots, meeting, get, rounded), features)
     return rounded + 0.0 if error < tolerance(features) else None
+
+
+def _wide(features: Tensor, like: Tensor) -> Tensor:
+    """The features as wide as what they are compared with: one gate of two that are multiplied."""
+    if features.dim() != like.dim() or not all(n in (1, m) for n, m in zip(features.shape, like.shape, strict=True)):
+        return features
+    return features.expand_as(like)
 
 
 def _with(spots: Sequence[Spot], meeting: Meeting, get: Get, value: float) -> Tensor:
@@ -120,7 +130,7 @@ def even(draft: Draft) -> float | None:
 
 
 def joint(holder: Holder, output: Value, found: Found) -> tuple[list[Draft], Meeting] | None:
-    """The gates of a block that act side by side on the same features, and where they meet; None for one after another."""
+    """The gates of a block that act side by side on the same features, and where they meet; None for others."""
     gates = [part for part in holder.parts if part.role is Role.GATE]
     bases = {same(part.claim.features).id for part in gates}
     chained = any(one.claim.via is not None for one in gates)

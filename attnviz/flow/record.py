@@ -245,7 +245,7 @@ def _enter(module: nn.Module, args: Any) -> None:
         recorder.enter(module, args)
 
 
-def _leave(module: nn.Module, args: Any, output: Any) -> None:
+def _leave(module: nn.Module, _: Any, output: Any) -> None:
     if (recorder := _recording.get()) is not None:
         recorder.leave(module, output)
 
@@ -280,7 +280,7 @@ _hooks = _Hooks()
 
 @contextmanager
 def following(recorder: Any) -> Iterator[None]:
-    """This thread's module runs are told to ``recorder`` (``enter`` and ``leave``) for as long as it lasts."""
+    """Tell this thread's module runs to ``recorder`` (``enter`` and ``leave``) for as long as it lasts."""
     token = _recording.set(recorder)
     try:
         with _hooks:

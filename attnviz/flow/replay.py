@@ -45,6 +45,7 @@ def replay(ops: Sequence[Op], given: dict[int, Tensor], get: Get, target: Value)
         ops: in order, of ``between``.
         given: the values that replace those recorded, by id.
         get: gives the recorded tensor of any other value.
+        target: the value that is asked for.
     """
     known = dict(given)
 
@@ -112,7 +113,8 @@ def difference(one: Tensor, two: Tensor) -> float:
         return float("inf")
     if not two.numel():
         return 0.0
-    one, two = one.detach().double(), two.detach().double()
+    if one.dtype != torch.float32 or two.dtype != torch.float32:
+        one, two = one.double(), two.double()
     peak = float(two.abs().max())
     error = float((one - two).abs().max()) / (peak or 1.0)
     return error if error == error else float("inf")

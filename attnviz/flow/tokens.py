@@ -19,6 +19,10 @@ def tokens(claim: Claim) -> list[str]:
     return [word for op in claim.chain if op.outputs and op.live for word in [token(op)] if word]
 
 
+def _said(word: str) -> Callable[[Op], str]:
+    return lambda _: word
+
+
 def token(op: Op) -> str:
     """An operation's word; "" for what says nothing (views, numbers added)."""
     for names, word in WORDS:
@@ -80,11 +84,11 @@ WORDS: tuple[tuple[frozenset[str], Callable[[Op], str]], ...] = (
     (POOLS, _pooled),
     (frozenset({"convolution"}), _convolved),
     (frozenset({"addmm", "mm"}), _linear),
-    (frozenset({"bmm", "baddbmm"}), lambda op: "bmm"),
-    (SOFTMAX, lambda op: "softmax"),
-    (BATCH_NORMS, lambda op: "bn"),
-    (NORMS - BATCH_NORMS, lambda op: "norm"),
-    (RESAMPLE, lambda op: "up"),
-    (frozenset({"cat", "stack"}), lambda op: "cat"),
+    (frozenset({"bmm", "baddbmm"}), _said("bmm")),
+    (SOFTMAX, _said("softmax")),
+    (BATCH_NORMS, _said("bn")),
+    (NORMS - BATCH_NORMS, _said("norm")),
+    (RESAMPLE, _said("up")),
+    (frozenset({"cat", "stack"}), _said("cat")),
     (frozenset({"add", "mul", "div"}), _mean_or_sum),
 )

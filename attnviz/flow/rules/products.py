@@ -2,7 +2,21 @@
 
 from math import prod
 
-from attnviz.flow.atoms import COLUMNS, DEPTH, FEATURE, PLACES, ROWS, UNKNOWN, WEIGHT, Atom, Axis, derived, kinds, new, places
+from attnviz.flow.atoms import (
+    COLUMNS,
+    DEPTH,
+    FEATURE,
+    PLACES,
+    ROWS,
+    UNKNOWN,
+    WEIGHT,
+    Atom,
+    Axis,
+    derived,
+    kinds,
+    new,
+    places,
+)
 from attnviz.flow.graph import Op, Value
 from attnviz.flow.rules.table import Labels, axes
 
@@ -21,10 +35,8 @@ def convolution(op: Op) -> Labels:
     if made > 1:
         bare = not meaning - {WEIGHT, UNKNOWN} and prod(weight.shape[2:]) > 1
         grid = [_as_place(axis, grid) if bare or any(atom.parent for atom in axis) else axis for axis in grid]
-    if groups == made == had or (made == had and meaning and meaning <= PLACES):
-        channel = channels
-    else:
-        channel = new(FEATURE, made)
+    kept = groups == made == had or (made == had and meaning and meaning <= PLACES)
+    channel = channels if kept else new(FEATURE, made)
     how = ("conv", tuple(weight.shape[2:]), tuple(op.argument(3, "stride", ())), tuple(op.argument(4, "padding", ())))
     spread = [
         axis if n == size else derived(axis, size, how)

@@ -43,7 +43,8 @@ def as_strided(op: Op) -> Labels:
     """A view by strides: an axis of the tensor's own step is that axis; of a longer step, windows of it."""
     x = source(op)
     shape, steps = op.argument(1, "size"), op.argument(2, "stride")
-    had, step = [], 1
+    had: list[int] = []
+    step = 1
     for size in reversed(x.shape):  # as of a contiguous tensor; others are copied before they are cut into frames
         had.insert(0, step)
         step *= size
@@ -120,4 +121,3 @@ def recurrent(op: Op) -> Labels:
     x = source(op)
     out = (*x.label[:-1], new(FEATURE, op.out.shape[-1]))
     return [out, *[None] * (len(op.outputs) - 1)]
-

@@ -6,6 +6,7 @@ above it; ``docs/flow.md`` has an example.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from attnviz.flow.atoms import Label
 from attnviz.flow.graph import Op, Value
@@ -26,7 +27,7 @@ def axes(*names: str) -> Callable[[Rule], Rule]:
     return put
 
 
-def dims(given: object, rank: int) -> list[int]:
+def dims(given: Any, rank: int) -> list[int]:
     """Axes as an operation was given them (a number, several, or none for all), counted from the front."""
     if given is None or given == []:
         return list(range(rank))
