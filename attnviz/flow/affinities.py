@@ -18,9 +18,8 @@ from attnviz.flow.atoms import (
 from attnviz.flow.claim import Claim, Found
 from attnviz.flow.graph import Op, Value
 from attnviz.flow.label import positions
-from attnviz.flow.rules.pointwise import SOFTMAX
 from attnviz.flow.rules.products import factors
-from attnviz.flow.trace import VIEWS, Root, chain, softmax_axis, squash, walk
+from attnviz.flow.trace import VIEWS, Root, chain, is_softmax, softmax_axis, squash, walk
 from attnviz.mechanisms import Role
 
 MATRICES = frozenset({"bmm", "baddbmm", "mm", "addmm"})
@@ -46,7 +45,7 @@ def matrix(found: Found, op: Op) -> None:
 
 def _coordinates(found: Found, op: Op, value: Value, *, first: bool) -> None:
     for _, made in walk(value, VIEWS):
-        if made is not None and made.name in SOFTMAX:
+        if made is not None and is_softmax(made):
             axis = softmax_axis(made)
             summed, _ = _ends(found, value, made.out, first=first)
             if axis in summed and places([made.out.label[axis]]):
@@ -84,7 +83,7 @@ def _softmaxes(value: Value) -> list[Op]:
             inner = _inner(op) if op is not None else None
             more += walk(inner, SCALED) if inner is not None else [(each, op)]
         found = more
-    return [op for _, op in found if op is not None and op.name in SOFTMAX]
+    return [op for _, op in found if op is not None and is_softmax(op)]
 
 
 def _inner(op: Op) -> Value | None:
@@ -96,13 +95,13 @@ def _inner(op: Op) -> Value | None:
         return op.inputs[0] if scaled and below[0] is not None and below[0].inputs[0] is op.inputs[0] else None
     if op.name not in ("addmm", "mm", "convolution") or len(live) != 1:
         return None
-    over_softmax = any(each is not None and each.name in SOFTMAX for _, each in walk(live[0], SCALED))
+    over_softmax = any(is_softmax(each) for _, each in walk(live[0], SCALED))
     return live[0] if over_softmax else None
 
 
 def _without(found: Found, op: Op, value: Value, read: Value, *, first: bool) -> bool:
     """A product of two products: pairs of places without a softmax over the keys, or with one over another axis."""
-    other = [made for _, made in walk(value, BENT) if made is not None and made.name in SOFTMAX]
+    other = [made for _, made in walk(value, BENT) if made is not None and is_softmax(made)]
     start = other[0].live[0] if other else value
     for _, made in walk(start, BENT):
         if made is None or made.name not in ("bmm", "mm", "baddbmm") or len(made.live) != 2:
@@ -160,10 +159,12 @@ def _reading(
     rows = tuple(label[i] for i in row_axes)
     heads = tuple(label[i] for i in rest if i not in row_axes and not is_batch(label[i]))
     what, said = _what(label, keys, rows, [label[i] for i in rest])
+    if any(BRANCH in kinds(axis) for axis in read.label[-2:] if size_of(axis) == size_of(keys)) and not rows:
+        what, said = "branch", ""
     links = chain(found.graph, value, read) or [made]
     root = Root(matrix, made, squash(made))
     claim = Claim(op, role, what, value, read, [root], links, heads=heads, rows=rows, keys=keys, note=note or said)
-    claim.soft = made if made.name in SOFTMAX else None
+    claim.soft = made if is_softmax(made) else None
     claim.row_axis, claim.key_axis = (row_axes[0] if len(row_axes) == 1 else None), key_axis
     found.claims.append(claim)
 

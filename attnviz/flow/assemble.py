@@ -17,6 +17,7 @@ from attnviz.mechanisms import Kind, Role
 CONTAINERS = frozenset({
     "Sequential", "ModuleList", "ModuleDict", "Identity", "DataParallel", "ParameterList", "DistributedDataParallel",
 })  # fmt: skip
+LOGIT = "0 takes it out of the sum that is squashed; the block is switched off at its combined gate."
 EVEN = "An even split: each share is one divided by the number of branches."
 
 
@@ -83,6 +84,8 @@ def part_names(holder: Holder) -> list[str | None]:
             word = "add" if holder.mechanism == "GC" else "term"
         if word is None and holder.mechanism == "GC" and part.kind is Kind.CHANNEL:
             word = "mul"
+        if part.kind is Kind.VOLUME and any(each.role is Role.LOGIT for each in holder.parts):
+            word = "combined"
         word = word or str(part.kind)
         taken = sum(1 for each in names if each is not None and each.split(" ")[0] == word)
         names.append(f"{word} {taken + 1}" if taken else word)
@@ -93,7 +96,7 @@ def _part(name: str | None, runs: list[Draft]) -> Part:
     draft = runs[0]
     queries, keys = draft.grids if draft.kind is Kind.AFFINITY else (None, None)
     heads = draft.spots[0].layout.shape[0] if draft.kind is Kind.AFFINITY else 1
-    otherwise = "" if draft.neutral is not None else NONE
+    otherwise = "" if draft.neutral is not None else LOGIT if draft.role is Role.LOGIT else NONE
     return Part(
         name=name,
         kind=draft.kind,

@@ -3,12 +3,12 @@
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from attnviz.flow.atoms import FEATURE, kinds, places
+from attnviz.flow.atoms import FEATURE, Label, aligned, is_batch, kinds, places
 from attnviz.flow.claim import Claim, Found
 from attnviz.flow.graph import Frame, Graph, Op, Value, common, within
 from attnviz.flow.layout import Layout, grid_of, lay_out
 from attnviz.flow.terms import MIXERS
-from attnviz.flow.trace import VIEWS, computes, walk
+from attnviz.flow.trace import VIEWS, chain, computes, roots, walk
 from attnviz.mechanisms import Kind, Role
 
 KINDS = {
@@ -131,7 +131,42 @@ def drafts(found: Found, claims: list[Claim]) -> list[Draft]:
             continue
         cut = kind is not Kind.BRANCH and _cut(claim)
         out.append(Draft([claim], kind, claim.role, [spot(claim, kind, operand=cut)]))
+    out += [logit for draft in out if draft.kind is Kind.VOLUME for logit in logits(found.graph, draft)]
     return sorted(out, key=lambda draft: draft.claim.op.id)
+
+
+def logits(graph: Graph, draft: Draft) -> list[Draft]:
+    """The two maps whose sum or product a volume's squash takes, one of channels and one of places (BAM); or none."""
+    summed = sum_below(draft.claim)
+    if summed is None:
+        return []
+    rank = len(summed.out.shape)
+    labels = [aligned(value.label, rank) for value in summed.live]
+    whats = ["channel" if not places(label) else "spatial" for label in labels]
+    if sorted(whats) != ["channel", "spatial"] or any(_both(label) for label in labels):
+        return []
+    made = []
+    for what, value, label in zip(whats, summed.live, labels, strict=True):
+        links = chain(graph, value, draft.claim.features)
+        claim = Claim(summed, Role.LOGIT, what, value, draft.claim.features, roots(value), links, draft.claim.on, label)
+        made.append(Draft([claim], KINDS[what], Role.LOGIT, [spot(claim, KINDS[what], operand=_cut(claim))]))
+    return made
+
+
+def _both(label: Label) -> bool:
+    """Whether a map varies over channels and over places."""
+    channels = any(FEATURE in kinds(axis) for axis in label if not is_batch(axis))
+    return channels and bool(places(label))
+
+
+def sum_below(claim: Claim) -> Op | None:
+    """The sum or product of two maps that a squash takes; None where it takes something else."""
+    root = claim.roots[0].op
+    if root is None or len(root.live) != 1:
+        return None
+    below = [op for _, op in walk(root.live[0], VIEWS | {"native_batch_norm"}) if op is not None]
+    fits = len(below) == 1 and below[0].name in ("add", "mul") and len(below[0].live) == 2
+    return below[0] if fits else None
 
 
 def _same_value(draft: Draft, claim: Claim) -> bool:

@@ -192,9 +192,10 @@ def _behind(found: Found, value: Value) -> Value:
 def mixtures(found: Found) -> None:
     """One weight for a whole map: branches of features that are added, or experts."""
     for claim in found.alive:
-        if claim.what != "scalar" and not (claim.what == "branch" and not places(claim.on)):
+        on = claim.on or claim.features.label
+        if claim.what != "scalar" and not (claim.what == "branch" and not places(on)):
             continue
-        if claim.role is Role.DISTRIBUTION and places(claim.on):
+        if claim.role is Role.DISTRIBUTION and places(on):
             claim.what = "branch"
         elif is_softmax(claim):
             claim.drop("mixture of experts", "Vectors of several experts are weighed and added.")

@@ -20,7 +20,6 @@ from attnviz.flow.atoms import (
 )
 from attnviz.flow.claim import Claim, Found
 from attnviz.flow.graph import Op, Value
-from attnviz.flow.rules.pointwise import SOFTMAX
 from attnviz.flow.rules.table import dims
 from attnviz.flow.trace import (
     BOUNDED,
@@ -34,9 +33,13 @@ from attnviz.flow.trace import (
     descends,
     roots,
     softmax_axis,
+    softmax_by_hand,
     softmax_of,
     varying,
     walk,
+)
+from attnviz.flow.trace import (
+    is_softmax as is_softmax_op,
 )
 from attnviz.mechanisms import Role
 
@@ -69,6 +72,8 @@ def _operands(found: Found, op: Op) -> tuple[Value, Value] | None:
         pair = pair[1:3]
     if len(pair) != 2 or not all(each.depends and not each.whole for each in pair) or pair[0] is pair[1]:
         return None
+    if softmax_by_hand(op) is not None:
+        return None
     if op.name in ("div", "true_divide") and not _over_exp(pair[1]):
         if places(pair[0].label) and varying(pair[0].label) >= varying(pair[1].label):
             found.remark(op, "normalization", "Features are divided by their own size.")
@@ -83,7 +88,7 @@ def _read_out(found: Found, op: Op) -> None:
     if not _summed(found, op.out):
         return
     for _, made in walk(op.live[0], VIEWS):
-        if made is not None and made.name in SOFTMAX and kinds(made.out.label[softmax_axis(made)]) & PLACES:
+        if made is not None and is_softmax_op(made) and kinds(made.out.label[softmax_axis(made)]) & PLACES:
             found.remark(op, "expected coordinates", "A softmax over places is read out as coordinates.")
 
 

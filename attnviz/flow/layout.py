@@ -7,6 +7,7 @@ from torch import Tensor
 
 from attnviz.flow.atoms import BATCH, BRANCH, COLUMNS, CONSTANT, DEPTH, NAMES, PLACES, ROWS, Atom, Axis, Label, kinds
 from attnviz.flow.claim import Claim
+from attnviz.flow.trace import softmax_axis
 from attnviz.mechanisms import Kind
 
 WAYS = (DEPTH, ROWS, COLUMNS)
@@ -113,7 +114,7 @@ def _shared(claim: Claim, atom: Atom) -> bool:
     """Whether an atom tells branches apart."""
     if claim.soft is None:
         return BRANCH in atom.kinds
-    axis = claim.soft.out.label[int(claim.soft.argument(1, "dim", -1)) % len(claim.soft.out.label)]
+    axis = claim.soft.out.label[softmax_axis(claim.soft)]
     return any(atom is each for each in axis)
 
 

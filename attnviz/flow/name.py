@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from attnviz.flow.atoms import Label, aligned, kinds, places
-from attnviz.flow.block import Draft, Holder
+from attnviz.flow.block import Draft, Holder, sum_below
 from attnviz.flow.tokens import tokens
-from attnviz.flow.trace import VIEWS, varying, walk
+from attnviz.flow.trace import varying
 from attnviz.mechanisms import Kind, Role
 
 LAYERS = ("conv", "dw", "pw", "fc", "gfc", "sconv", "sdw")
@@ -35,10 +35,11 @@ class Words:
 
 def name(holder: Holder) -> str | None:
     """The mechanism of a block from the names of its parts."""
-    names = [part_name(part) for part in holder.parts]
-    for part, found in zip(holder.parts, names, strict=True):
+    parts = [part for part in holder.parts if part.role is not Role.LOGIT]
+    names = [part_name(part) for part in parts]
+    for part, found in zip(parts, names, strict=True):
         part.name = found
-    several = together(holder.parts)
+    several = together(parts)
     if several:
         return several
     known = set(names)
@@ -115,14 +116,11 @@ def _volume(part: Draft, words: Words) -> str | None:
 
 def sums_of(part: Draft) -> set[str]:
     """What a volume's squash is a sum or a product of, where each varies over less: strips, channels, places."""
-    root = part.claim.roots[0].op
-    if root is None or len(root.live) != 1:
+    summed = sum_below(part.claim)
+    if summed is None:
         return set()
-    below = [op for _, op in walk(root.live[0], VIEWS | {"native_batch_norm"}) if op is not None]
-    if len(below) != 1 or below[0].name not in ("add", "mul") or len(below[0].live) != 2:
-        return set()
-    rank = len(below[0].out.shape)
-    labels = [aligned(value.label, rank) for value in below[0].live]
+    rank = len(summed.out.shape)
+    labels = [aligned(value.label, rank) for value in summed.live]
     one, two = (varying(label) for label in labels)
     if not one or not two or one >= two or two >= one:
         return set()

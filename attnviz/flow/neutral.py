@@ -42,7 +42,7 @@ def same(value: Value) -> Value:
 
 def meetings(found: Found, frame: Frame, draft: Draft) -> list[Meeting]:
     """The places where a part's neutral value is sought, the best first."""
-    if draft.role is Role.DISTRIBUTION and draft.kind in (Kind.BRANCH, Kind.CONTEXT, Kind.AFFINITY):
+    if draft.role is Role.LOGIT or draft.kind in (Kind.BRANCH, Kind.CONTEXT, Kind.AFFINITY):
         return []
     claim = draft.claim
     values = [spot.value for spot in draft.spots]
@@ -51,9 +51,11 @@ def meetings(found: Found, frame: Frame, draft: Draft) -> list[Meeting]:
         others = [each for each in claim.via.op.live if each is not claim.gate]
         if others:
             made.append(Meeting(between(found.graph, values, claim.via), claim.via, others[0]))
-    for target in [*reversed(list(_onwards(found, frame, claim))), claim.out]:
+    used = sorted(draft.claims, key=lambda each: each.op.id)
+    first, last = (used[0], used[-1]) if draft.kind is Kind.COORDINATE else (claim, claim)
+    for target in [*reversed(list(_onwards(found, frame, last))), last.out]:
         ops = between(found.graph, values, target)
-        made.append(Meeting(ops, target, claim.features))
+        made.append(Meeting(ops, target, first.features))
     return made
 
 
@@ -136,5 +138,8 @@ def joint(holder: Holder, output: Value, found: Found) -> tuple[list[Draft], Mee
     chained = any(one.claim.via is not None for one in gates)
     if len(gates) < 2 or len(bases) > 1 or chained:
         return None
-    ops = between(found.graph, [spot.value for part in gates for spot in part.spots], output)
-    return gates, Meeting(ops, output, gates[0].claim.features)
+    ends = [part.claim.out.op for part in gates]
+    meet = next((op for op in found.graph.ops if all(end and op.ancestors >> end.id & 1 for end in ends)), None)
+    target = meet.out if meet is not None and meet.out.shape == gates[0].claim.features.shape else output
+    ops = between(found.graph, [spot.value for part in gates for spot in part.spots], target)
+    return gates, Meeting(ops, target, gates[0].claim.features)

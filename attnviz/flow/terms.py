@@ -9,6 +9,7 @@ from attnviz.flow.trace import BOUNDED, chain, descends, roots, varying
 from attnviz.mechanisms import Role
 
 MIXERS = frozenset({"convolution", "addmm", "mm"})
+WEIGHTED = MIXERS | {"bmm", "baddbmm"}
 
 
 def term(found: Found, op: Op) -> None:
@@ -42,7 +43,7 @@ def _constant_over_places(on: Label, over: Label) -> bool:
 def _mixed(found: Found, added: Value, x: Value) -> bool:
     """Whether weights had a part in it: a mean that is taken away is a normalization."""
     links = chain(found.graph, added, x)
-    return any(op.name in MIXERS and not all(value.depends for value in op.inputs) for op in links)
+    return any(op.name in WEIGHTED and not all(value.depends for value in op.inputs) for op in links)
 
 
 def _pooled_from(added: Value, x: Value) -> bool:

@@ -39,6 +39,9 @@ def _reduced(op: Op) -> str:
     before, after = op.live[0].label, op.out.label
     word = SHORT.get(op.name, op.name)
     lost, left = _there(before) - _there(after), _there(after)
+    windows = [atom for axis in before for atom in axis if atom.parent and atom.parent[2][0] == -2]
+    if windows and not any(windows[0] is atom for axis in after for atom in axis) and FEATURE in windows[0].kinds:
+        return "convC"
     if lost:
         return f"g{word}" if not left else "p" + "".join(sorted(lost)) + word
     if any(features(axis) for axis in before) and not any(features(axis) for axis in after):
@@ -72,7 +75,10 @@ def _convolved(op: Op) -> str:
 
 
 def _linear(op: Op) -> str:
-    return "pw" if _there(op.live[0].label) else "fc"
+    if len(op.live) > 1:
+        return "bmm"
+    there = bool(_there(op.live[0].label)) and bool(_there(op.out.label))
+    return ("pw1" if 1 in op.out.shape[-2:] else "pw") if there else "fc"
 
 
 def _mean_or_sum(op: Op) -> str:
@@ -84,7 +90,7 @@ WORDS: tuple[tuple[frozenset[str], Callable[[Op], str]], ...] = (
     (POOLS, _pooled),
     (frozenset({"convolution"}), _convolved),
     (frozenset({"addmm", "mm"}), _linear),
-    (frozenset({"bmm", "baddbmm"}), _said("bmm")),
+    (frozenset({"bmm", "baddbmm"}), _linear),
     (SOFTMAX, _said("softmax")),
     (BATCH_NORMS, _said("bn")),
     (NORMS - BATCH_NORMS, _said("norm")),

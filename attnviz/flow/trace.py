@@ -8,6 +8,7 @@ from attnviz.flow.atoms import BATCH, Label, kinds, varies
 from attnviz.flow.graph import Graph, Op, Value
 from attnviz.flow.rules.pointwise import BATCH_NORMS, BINARY, NORMS, SOFTMAX, UNARY
 from attnviz.flow.rules.reduce import REDUCE, RESAMPLE
+from attnviz.flow.rules.table import dims
 
 VIEWS = frozenset({
     "_conj", "_reshape_alias", "_to_copy", "_unsafe_view", "alias", "as_strided", "cat", "chunk", "clone",
@@ -120,6 +121,8 @@ def squash(op: Op | None) -> str:
         if any(each.name == "_log_softmax" for each in found):
             return "log-softmax"
         return "sigmoid" if any(each.name == "log_sigmoid_forward" for each in found) else "exp"
+    if softmax_by_hand(op) is not None:
+        return "_softmax"
     if op.name in ("reciprocal", "div", "true_divide"):
         below = op.inputs[-1]
         found = [each for _, each in walk(below, GATES) if each is not None]
@@ -141,13 +144,32 @@ def softmax_of(root: Root) -> Op | None:
     """The softmax behind a root, also where it is the exponential of a log-softmax."""
     if root.op is None or root.squash not in SOFT:
         return None
-    if root.op.name in SOFTMAX:
+    if is_softmax(root.op):
         return root.op
     return next(each for _, each in walk(root.op.live[0], GATES) if each is not None and each.name == "_log_softmax")
 
 
 def softmax_axis(op: Op) -> int:
-    return int(op.argument(1, "dim", -1)) % max(len(op.out.shape), 1)
+    """The axis along which a softmax sums to one."""
+    by_hand = softmax_by_hand(op)
+    return int(op.argument(1, "dim", -1)) % max(len(op.out.shape), 1) if by_hand is None else by_hand
+
+
+def softmax_by_hand(op: Op) -> int | None:
+    """The axis of a softmax that is written out, an exponential divided by its own sum; None for others."""
+    if op.name not in ("div", "true_divide") or len(op.live) != 2:
+        return None
+    above, below = op.inputs
+    sums = [each for _, each in walk(below, {"expand", "view", "unsqueeze"})]
+    if len(sums) != 1 or sums[0] is None or sums[0].name != "sum" or sums[0].inputs[0] is not above:
+        return None
+    axes = dims(sums[0].argument(1, "dim"), len(above.shape))
+    powers = [each for _, each in walk(above, VIEWS)]
+    return axes[0] if len(axes) == 1 and all(each is not None and each.name == "exp" for each in powers) else None
+
+
+def is_softmax(op: Op | None) -> bool:
+    return op is not None and bool(op.outputs) and (op.name in SOFTMAX or softmax_by_hand(op) is not None)
 
 
 class Origins:

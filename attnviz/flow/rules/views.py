@@ -1,6 +1,6 @@
 """Axes through what moves entries about: views, slices, repetitions, copies."""
 
-from attnviz.flow.atoms import CONSTANT, PLACES, Axis, Label, derived, kinds, new, piece, reshaped
+from attnviz.flow.atoms import CONSTANT, PLACES, UNKNOWN, Atom, Axis, Label, derived, kinds, new, piece, reshaped
 from attnviz.flow.graph import Op
 from attnviz.flow.rules.pointwise import broadcast
 from attnviz.flow.rules.table import Labels, axes, dims, source
@@ -163,13 +163,35 @@ def alias_write(op: Op) -> Labels:
             ),
             None,
         )
-        if _says(axis) or match is None or not wrote.depends:
+        in_pieces = bool(axis) and "written" in axis[0].memo
+        if (_says(axis) and not in_pieces) or match is None or not wrote.depends:
             label.append(axis)
         elif writer.shape[match] == reader.shape[i]:
             label.append(wrote.label[match])
         else:
-            label.append(derived(wrote.label[match], reader.shape[i], "written"))
+            start = (writer.offset - reader.offset) // reader.steps[i] if reader.steps[i] else 0
+            label.append(
+                _filled(axis, reader.shape[i], start % reader.shape[i], wrote.label[match], writer.shape[match])
+            )
     return [tuple(label)]
+
+
+def _filled(axis: Axis, size: int, start: int, written: Axis, length: int) -> Axis:
+    """The axis of a buffer of which a piece was written: it remembers its pieces as a concatenation does."""
+    pieces = dict(axis[0].memo.get("written", {})) if axis else {}
+    pieces[start] = (written, length)
+    parts: list[tuple[Axis, int]] = []
+    end = 0
+    for begin, (part, n) in sorted(pieces.items()):
+        if begin > end:
+            parts.append((new(UNKNOWN, begin - end), begin - end))
+        parts.append((part, n))
+        end = begin + n
+    if end < size:
+        parts.append((new(UNKNOWN, size - end), size - end))
+    atom = Atom(frozenset(kind for part, _ in parts for kind in kinds(part)) - {UNKNOWN}, size, parts=tuple(parts))
+    atom.memo["written"] = pieces
+    return (atom,)
 
 
 def _says(axis: Axis) -> bool:
