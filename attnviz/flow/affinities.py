@@ -80,7 +80,7 @@ def _softmaxes(value: Value) -> list[Op]:
     for _ in range(MIXES):
         more = []
         for each, op in found:
-            inner = _inner(op) if op is not None else None
+            inner = _inner(op) if op is not None and not is_softmax(op) else None
             more += walk(inner, SCALED) if inner is not None else [(each, op)]
         found = more
     return [op for _, op in found if op is not None and is_softmax(op)]

@@ -14,6 +14,7 @@ from attnviz.flow.atoms import (
     Axis,
     Label,
     derived,
+    is_batch,
     kinds,
     new,
     size_of,
@@ -69,7 +70,7 @@ def weights(shape: Sequence[int]) -> Label:
 def _fitting(value: Value, found: Label) -> Label:
     """The label with each axis as long as the value's."""
     return tuple(
-        axis if size_of(axis) == size else derived(axis, size, "resized") if size > 1 else ()
+        axis if size_of(axis) == size and (size > 1 or is_batch(axis)) else derived(axis, size, "resized")
         for axis, size in zip(found, value.shape, strict=True)
     )
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from attnviz.flow.atoms import Label, aligned, kinds, places
 from attnviz.flow.block import Draft, Holder, sum_below
+from attnviz.flow.neutral import same
 from attnviz.flow.tokens import tokens
 from attnviz.flow.trace import varying
 from attnviz.mechanisms import Kind, Role
@@ -61,7 +62,7 @@ def together(parts: list[Draft]) -> str | None:
     names = [part.name for part in parts]
     if set(kinds_of) == {Kind.CHANNEL, Kind.SPATIAL} and len(parts) == 2:
         channel, spatial = (next(part for part in parts if part.kind is kind) for kind in (Kind.CHANNEL, Kind.SPATIAL))
-        side = channel.claim.features is spatial.claim.features and channel.claim.via is None
+        side = same(channel.claim.features) is same(spatial.claim.features) and channel.claim.via is None
         if side and spatial.name == "sSE" and channel.name in ("SE", "eSE"):
             return "scSE"
         if "CBAM" in names:
@@ -86,7 +87,7 @@ def _channel(_: Draft, words: Words) -> str | None:
         return "SE" if fully >= 2 else "GCT" if not fully else None
     if words.has("tanh", "exp") and not fully:
         return "GCT"
-    if words.mean and fully >= 2:
+    if words.mean and (fully >= 2 or (fully and words.has("pw"))):
         return "SE"
     return "eSE" if words.mean and fully == 1 else None
 
@@ -94,7 +95,7 @@ def _channel(_: Draft, words: Words) -> str | None:
 def _spatial(_: Draft, words: Words) -> str | None:
     if words.has("cmax") and words.has("cavg", "csum"):
         return "CBAM"
-    if set(words.list) <= {"pw1", "pw", "sigmoid", "hardsigmoid"} and words.has("pw1") and not words.has("pw"):
+    if set(words.list) <= {"pw1", "pw", "sigmoid", "hardsigmoid"} and words.count("pw1", "pw") == 1:
         return "sSE"
     return "BAM" if words.has("convd", "dwd") else None
 
