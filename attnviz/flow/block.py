@@ -8,7 +8,7 @@ from attnviz.flow.claim import Claim, Found
 from attnviz.flow.graph import Frame, Graph, Op, Value, common, within
 from attnviz.flow.layout import Layout, grid_of, lay_out
 from attnviz.flow.terms import MIXERS
-from attnviz.flow.trace import VIEWS, chain, computes, roots, walk
+from attnviz.flow.trace import SHARE, VIEWS, chain, computes, roots, shared_among, walk
 from attnviz.mechanisms import Kind, Role
 
 KINDS = {
@@ -119,9 +119,13 @@ def drafts(found: Found, claims: list[Claim]) -> list[Draft]:
     for one, two in pairs:
         spots = [spot(each, None, operand=False) for each in (one, two)]
         out.append(Draft([one, two], Kind.COORDINATE, Role.GATE, spots))
+    shared = _shares(claims)
+    for several in shared.values():
+        spots = [spot(each, Kind.CHANNEL, operand=False) for each in several]
+        out.append(Draft(several, Kind.BRANCH, Role.DISTRIBUTION, spots))
     for claim in claims:
         kind = KINDS.get(claim.what)
-        if claim.what == "strip":
+        if claim.what == "strip" or any(claim in several for several in shared.values()):
             continue
         assert kind is not None, claim.what
         same = next((draft for draft in out if _same_value(draft, claim)), None)
@@ -133,6 +137,15 @@ def drafts(found: Found, claims: list[Claim]) -> list[Draft]:
         out.append(Draft([claim], kind, claim.role, [spot(claim, kind, operand=cut)]))
     out += [logit for draft in out if draft.kind is Kind.VOLUME for logit in logits(found.graph, draft)]
     return sorted(out, key=lambda draft: draft.claim.op.id)
+
+
+def _shares(claims: list[Claim]) -> dict[frozenset[int], list[Claim]]:
+    """Channel gates that share one sum of exponentials: a softmax over branches, written out."""
+    found: dict[frozenset[int], list[Claim]] = defaultdict(list)
+    for claim in claims:
+        if claim.what == "channel" and claim.squash == SHARE and claim.root_ops:
+            found[shared_among(claim.root_ops[0])].append(claim)
+    return {among: several for among, several in found.items() if len(several) == len(among)}
 
 
 def logits(graph: Graph, draft: Draft) -> list[Draft]:

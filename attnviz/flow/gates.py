@@ -32,6 +32,7 @@ from attnviz.flow.trace import (
     computes,
     descends,
     roots,
+    shared_among,
     softmax_axis,
     softmax_by_hand,
     softmax_of,
@@ -72,7 +73,7 @@ def _operands(found: Found, op: Op) -> tuple[Value, Value] | None:
         pair = pair[1:3]
     if len(pair) != 2 or not all(each.depends and not each.whole for each in pair) or pair[0] is pair[1]:
         return None
-    if softmax_by_hand(op) is not None:
+    if softmax_by_hand(op) is not None or shared_among(op):
         return None
     if op.name in ("div", "true_divide") and not _over_exp(pair[1]):
         if places(pair[0].label) and varying(pair[0].label) >= varying(pair[1].label):

@@ -128,7 +128,8 @@ def tolerance(like: Tensor) -> float:
 
 def even(draft: Draft) -> float | None:
     """Branches have no neutral share: an even split is what "off" means."""
-    return 1 / draft.spots[0].layout.shape[0] if draft.kind is Kind.BRANCH else None
+    branches = len(draft.spots) if len(draft.spots) > 1 else draft.spots[0].layout.shape[0]
+    return 1 / branches if draft.kind is Kind.BRANCH else None
 
 
 def joint(holder: Holder, output: Value, found: Found) -> tuple[list[Draft], Meeting] | None:

@@ -187,6 +187,8 @@ def _readings(reader: Reader, block: Block, part: Part) -> Iterator[Reading]:
         values = tuple(_value(reader, block, point) for point in points)
         time = max(reader.times[point] for point in points)
         value: Value = values if part.kind is Kind.COORDINATE else values[0]
+        if part.kind is Kind.BRANCH and len(values) > 1:  # each branch's share is a tensor of its own
+            value = torch.stack(values, 1)
         yield Reading(block.layer, part, call, value, time)
 
 
@@ -205,4 +207,4 @@ def _value(reader: Reader, block: Block, point: Point) -> Tensor:
     return 1 / value if point.inverse else value
 
 
-__all__ = ["Change", "Reader", "Reading", "Readings", "read", "torch"]
+__all__ = ["Change", "Reader", "Reading", "Readings", "read"]

@@ -17,10 +17,12 @@ VIEWS = frozenset({
     "roll", "select", "slice", "split", "split_with_sizes", "squeeze", "stack", "swapaxes", "t", "to", "transpose",
     "unbind", "unsafe_chunk", "unsafe_split", "unsqueeze", "view", "view_copy", "repeat_interleave",
 })  # fmt: skip
+SHARE = "a / (a + b)"
 SOFT = SOFTMAX | {"log-softmax"}
 RANGES = {
     "sigmoid": "(0, 1)", "hardsigmoid": "[0, 1]", "tanh": "(-1, 1)", "_softmax": "(0, 1)", "_safe_softmax": "(0, 1)",
     "log-softmax": "(0, 1)", "hardtanh": "clamped", "clamp": "clamped", "exp": "(0, inf)", "1 / (1 + exp)": "(0, 1)",
+    SHARE: "(0, 1)",
 }  # fmt: skip
 BOUNDED = frozenset(RANGES)
 NORMALIZERS = frozenset({
@@ -123,6 +125,8 @@ def squash(op: Op | None) -> str:
         return "sigmoid" if any(each.name == "log_sigmoid_forward" for each in found) else "exp"
     if softmax_by_hand(op) is not None:
         return "_softmax"
+    if shared_among(op):
+        return SHARE
     if op.name in ("reciprocal", "div", "true_divide"):
         below = op.inputs[-1]
         found = [each for _, each in walk(below, GATES) if each is not None]
@@ -166,6 +170,19 @@ def softmax_by_hand(op: Op) -> int | None:
     axes = dims(sums[0].argument(1, "dim"), len(above.shape))
     powers = [each for _, each in walk(above, VIEWS)]
     return axes[0] if len(axes) == 1 and all(each is not None and each.name == "exp" for each in powers) else None
+
+
+def shared_among(op: Op) -> frozenset[int]:
+    """The exponentials among which one is shared out, a / (a + b): the ids of those, or none for other operations."""
+    if op.name not in ("div", "true_divide") or len(op.live) != 2:
+        return frozenset()
+    above, below = ({each.id for each, made in walk(value, VIEWS | {"add"}) if _is_exp(made)} for value in op.inputs)
+    whole = all(_is_exp(made) for _, made in walk(op.inputs[1], VIEWS | {"add"}))
+    return frozenset(below) if whole and len(above) == 1 and len(below) > 1 and above < below else frozenset()
+
+
+def _is_exp(op: Op | None) -> bool:
+    return op is not None and op.name == "exp"
 
 
 def is_softmax(op: Op | None) -> bool:

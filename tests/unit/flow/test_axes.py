@@ -1,4 +1,4 @@
-"""The rules of axes, each against something that does not know them: coordinates that are moved about, and other sizes."""
+"""The rules of axes, each against what does not know them: coordinates that are moved about, and other sizes."""
 
 from collections.abc import Callable, Iterator
 
@@ -204,7 +204,11 @@ RANKS = {
     "wave": ((2, 20), lambda x: F.conv1d(x[:, None], torch.ones(4, 1, 3)), "batch, channel, row"),
     "channels last": ((2, 4, 6, 3), lambda x: F.conv2d(x.permute(0, 3, 1, 2), torch.ones(5, 3, 1, 1)), None),
     "clip": ((2, 3, 4, 5, 6), lambda x: F.conv3d(x, torch.ones(4, 3, 1, 1, 1)), "batch, channel, depth, row, column"),
-    "bands by time": ((2, 9, 20), lambda x: F.conv2d(x[:, None], torch.ones(4, 1, 3, 3)), "batch, channel, row, column"),
+    "bands by time": (
+        (2, 9, 20),
+        lambda x: F.conv2d(x[:, None], torch.ones(4, 1, 3, 3)),
+        "batch, channel, row, column",
+    ),
 }
 
 
