@@ -125,7 +125,7 @@ def cells(found: Found) -> None:
 
 
 def _bent_by_tanh(value: Value) -> bool:
-    return any(root.squash == "tanh" for root in roots(value, VIEWS))
+    return any(root.squash == "tanh" for root in roots(value, THROUGH))
 
 
 def _is_memory(value: Value) -> bool:

@@ -7,8 +7,6 @@ from attnviz.flow.gates import PRODUCTS, product
 from attnviz.flow.graph import Graph, Op
 from attnviz.flow.terms import dynamic, term
 
-SUMS = frozenset({"add", "sub"})
-
 
 def find(graph: Graph) -> Found:
     """Every claim in a labeled graph; those that ``exclude`` knows better keep what they are."""
@@ -26,7 +24,7 @@ def look_at(found: Found, op: Op) -> None:
         product(found, op)
     elif op.name in MATRICES:
         matrix(found, op)
-    elif op.name in SUMS:
+    elif op.name == "add":
         term(found, op)
     elif op.name in ("convolution", "_convolution"):
         dynamic(found, op)

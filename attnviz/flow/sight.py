@@ -34,9 +34,9 @@ class Part:
     ``axes`` name the axes of its value in its kind's shape. ``points`` are, for each call of the block, where it is
     read: two for the strips of a coordinate attention, one a branch for shares that are tensors of their own.
     ``neutral`` is the value that leaves the features as they are (for shares of branches an even split), None where
-    there is none, and then ``otherwise`` says what to do. ``low`` and ``high`` are its range in the pass that was looked
-    at, ``deviation`` how it varies over its entries; ``note`` says what is unusual, as a softmax that does not run over
-    the keys.
+    there is none, and then ``otherwise`` says what to do. ``low`` and ``high`` are its range in the pass that was
+    looked at, ``deviation`` how it varies over its entries; ``note`` says what is unusual, as a softmax that does not
+    run over the keys.
     """
 
     name: str | None
