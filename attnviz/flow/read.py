@@ -60,7 +60,7 @@ class Reader(TorchDispatchMode):
     changes: Mapping[Point, Change] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        super().__init__()
+        TorchDispatchMode.__init__(self)
         self.taken: dict[Point, Tensor] = {}
         self.times: dict[Point, int] = {}
         self._paths = {id(module): path for path, module in self.model.named_modules()}

@@ -116,7 +116,7 @@ class Recorder(TorchDispatchMode):
     """Writes down every operation; ``listener`` is handed each value's tensor as it comes, and may not keep it."""
 
     def __init__(self, model: nn.Module, listener: Listener | None = None) -> None:
-        super().__init__()
+        TorchDispatchMode.__init__(self)
         self.graph = Graph()
         self._listener = listener
         self._ledger = Ledger()
