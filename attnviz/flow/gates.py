@@ -259,6 +259,8 @@ def _shares(found: Found, claim: Claim, soft: Op) -> None:
     if kinds(axis) & PLACES:
         if here and here <= summed:
             claim.what = "context"
+        elif claim.what == "volume":
+            claim.what, claim.note = "contexts", "Softmaxes over places, one a channel, weigh another map."
     elif not here or (here | kin) & summed:
         per_place = claim.what in ("spatial", "volume", "strip") or places(claim.over)
         claim.what = "shares at each place" if per_place else "branch"
