@@ -99,6 +99,31 @@ def readers(
         typer.echo(line)
 
 
+@app.command()
+def findings(
+    model: Annotated[str, typer.Argument(help="an id, timm:NAME, torchvision:NAME, pytorchcv:NAME, or a Python file")],
+    size: Annotated[str | None, typer.Option(help="of the input, in pixels: N or HxW")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="the same, for programs")] = False,
+) -> None:
+    """Look for attention in a network, on noise: what there is, what it does, and what only looks like it.
+
+    Where no weights are at hand they are random. A Python file defines `model`, a torch.nn.Module, or `build()`, which
+    returns one; the file is run.
+    """
+    from attnviz import findings as found
+
+    try:
+        looked = found.findings(model, found.size_of(size))
+    except AttnvizError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    if as_json:
+        typer.echo(json.dumps(found.as_data(looked), indent=1, ensure_ascii=False))
+        return
+    for line in found.words(looked):
+        typer.echo(line)
+
+
 def _check_random(model_id: str) -> None:
     """Refuse the id of a network that there is not; one that is not listed is looked up where it is built."""
     plain = model_id.removeprefix(RANDOM)

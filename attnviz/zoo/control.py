@@ -27,14 +27,14 @@ def load_random(card: ModelCard, device: str) -> Backbone:
     return Backbone(model, preprocessing(card), card.classes, card=card)
 
 
-def random_model(make: Callable[[], nn.Module], size: int) -> nn.Module:
-    """A network with drawn weights (``drawn.draw``), the same each time, for pictures of size x size.
+def random_model(make: Callable[[], nn.Module], size: int | tuple[int, int]) -> nn.Module:
+    """A network with drawn weights (``drawn.draw``), the same each time; ``size``: of pictures, (H, W) or both in one.
 
     The process's own random numbers go on as if it was not.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return draw(make(), (3, size, size))
+        return draw(make(), (3, size, size) if isinstance(size, int) else (3, *size))
 
 
 def random_card(card: ModelCard) -> ModelCard:

@@ -78,6 +78,22 @@ def from_code(path: str | Path) -> Backbone:
         ModelError: in one line, for a file that is not there, that fails, or that defines no network. So is whatever
             the network's own code raises later on.
     """
+    model, found = defined(path)
+    name = Path(path).name
+    prepare: Any = found.get("preprocess")
+    what = f"the network of {name}"
+    with in_one_line(what):
+        model = model.cpu().float()
+        backbone = _made(model, f"{OWN}{name}", USUAL, _labels(found.get("classes")), prepare and _whole(prepare))
+        _guard(backbone.model, what)
+    return backbone
+
+
+def defined(path: str | Path) -> tuple[nn.Module, Mapping[str, Any]]:
+    """The network of a Python file, which is run, and all that the file defines.
+
+    Raises ModelError, in one line, for a file that is not there, that fails, or that defines no network.
+    """
     try:
         file = Path(path).expanduser()
         there = file.suffix == ".py" and file.is_file()
@@ -86,14 +102,7 @@ def from_code(path: str | Path) -> Backbone:
     if not there:
         raise ModelError("there is no such Python file: give the path of one on the server's machine, ending in .py")
     found = _ran(file)
-    model = _defined(found, file.name)
-    prepare: Any = found.get("preprocess")
-    what = f"the network of {file.name}"
-    with _in_one_line(what):
-        model = model.cpu().float()
-        backbone = _made(model, f"{OWN}{file.name}", USUAL, _labels(found.get("classes")), prepare and _whole(prepare))
-        _guard(backbone.model, what)
-    return backbone
+    return _defined(found, file.name), found
 
 
 def _defined(found: Mapping[str, Any], name: str) -> nn.Module:
@@ -101,7 +110,7 @@ def _defined(found: Mapping[str, Any], name: str) -> nn.Module:
     model, build, told = found.get("model"), found.get("build"), f"the `model` of {name} has to be"
     if model is None and callable(build):
         told = f"the build() of {name} has to return"
-        with _in_one_line(f"the build() of {name}"):
+        with in_one_line(f"the build() of {name}"):
             model = build()
     elif model is None:
         raise ModelError(
@@ -125,7 +134,7 @@ def _guard(model: nn.Module, what: str) -> None:
     """Let whatever a network's own code raises be one line, even what would end the program that calls it."""
 
     def call(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
-        with _in_one_line(what):
+        with in_one_line(what):
             return super(guarded, self).__call__(*args, **kwargs)
 
     # A class, for a wrapped method of the instance would be the original's in a copy of it; and the name stays what
@@ -141,7 +150,7 @@ def _whole(preprocess: Callable[[Any], Tensor]) -> Callable[[Any], tuple[Tensor,
 
     def prepared(image: Any) -> tuple[Tensor, Picture]:
         picture = load_picture(image)
-        with _in_one_line("`preprocess`"):
+        with in_one_line("`preprocess`"):
             x = preprocess(picture)
         if isinstance(x, Tensor) and x.dim() == 3:
             x = x[None]  # as a transform of torchvision's leaves it
@@ -161,7 +170,7 @@ def tried(backbone: Backbone, image: Any) -> Findings:
         AttnvizError: in one line, where it does not run on the picture, gives logits that are none, or has another
             number of labels than of them.
     """
-    with _in_one_line("a pass of a picture"):
+    with in_one_line("a pass of a picture"):
         x = backbone.preprocess(image)[0]
         check_pictures(x, one=True)
         found = backbone.findings(x)
@@ -193,7 +202,7 @@ def _ran(file: Path) -> dict[str, Any]:
     sys.modules[name] = module  # as dataclasses and the like look for it
     sys.path.insert(0, str(file.parent))
     try:
-        with _in_one_line(f"running {file.name}"):
+        with in_one_line(f"running {file.name}"):
             spec.loader.exec_module(module)
     finally:
         sys.path.remove(str(file.parent))
@@ -202,7 +211,7 @@ def _ran(file: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def _in_one_line(what: str) -> Iterator[None]:
+def in_one_line(what: str) -> Iterator[None]:
     """Whatever somebody's code raises, as one line; but for Ctrl-C, which is nobody's code."""
     try:
         yield

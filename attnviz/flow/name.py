@@ -1,0 +1,160 @@
+"""Names: which paper's mechanism a block's flow is. A label only: it decides nothing."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from attnviz.flow.atoms import Label, aligned, kinds, places
+from attnviz.flow.block import Draft, Holder, sum_below
+from attnviz.flow.neutral import same
+from attnviz.flow.tokens import tokens
+from attnviz.flow.trace import varying
+from attnviz.mechanisms import Kind, Role
+
+LAYERS = ("conv", "dw", "pw", "fc", "gfc", "sconv", "sdw")
+
+
+@dataclass(frozen=True)
+class Words:
+    """A part's words, and questions to them."""
+
+    list: tuple[str, ...]
+
+    def has(self, *words: str) -> bool:
+        return any(word in self.list for word in words)
+
+    def count(self, *words: str) -> int:
+        return sum(self.list.count(word) for word in words)
+
+    @property
+    def layers(self) -> int:
+        return sum(word.startswith(LAYERS) for word in self.list)
+
+    @property
+    def mean(self) -> bool:
+        return self.has("gavg", "gsum", "avgpool")
+
+
+def name(holder: Holder) -> str | None:
+    """The mechanism of a block from the names of its parts."""
+    parts = [part for part in holder.parts if part.role is not Role.LOGIT]
+    names = [part_name(part) for part in parts]
+    for part, found in zip(parts, names, strict=True):
+        part.name = found
+    several = together(parts)
+    if several:
+        return several
+    known = set(names)
+    return known.pop() if len(known) == 1 else None
+
+
+def part_name(part: Draft) -> str | None:
+    """The mechanism that one part alone would be."""
+    words = Words(tuple(tokens(part.claim)))
+    for (kind, role), ask in NAMES.items():
+        if part.kind is kind and role in (part.role, None):
+            return ask(part, words)
+    return None
+
+
+def together(parts: list[Draft]) -> str | None:
+    """The mechanism of several parts."""
+    kinds_of = [part.kind for part in parts]
+    names = [part.name for part in parts]
+    if set(kinds_of) == {Kind.CHANNEL, Kind.SPATIAL} and len(parts) == 2:
+        channel, spatial = (next(part for part in parts if part.kind is kind) for kind in (Kind.CHANNEL, Kind.SPATIAL))
+        side = same(channel.claim.features) is same(spatial.claim.features) and channel.claim.via is None
+        if side and spatial.name == "sSE" and channel.name in ("SE", "eSE"):
+            return "scSE"
+        if "CBAM" in names:
+            return "CBAM"
+    if Kind.CONTEXT in kinds_of and len(parts) > 1:
+        return "GC"
+    return None
+
+
+def _channel(_: Draft, words: Words) -> str | None:
+    fully = words.count("fc", "gfc")
+    if words.has("bmm", "softmax"):
+        return "GC" if words.has("bmm", "sum", "gsum") else None
+    if words.has("gmax") and words.mean and fully >= 2:
+        return "CBAM"
+    if words.has("gstd") and words.has("gfc", "convC", "convCW"):
+        return "SRM"
+    if words.has("convC"):
+        return "ECA"
+    spread = words.has("gstd", "l2", "gl2") or (words.has("sqrt", "pow") and words.count("gsum", "gavg") >= 1)
+    if spread:
+        return "SE" if fully >= 2 else "GCT" if not fully else None
+    if words.has("tanh", "exp") and not fully:
+        return "GCT"
+    if words.mean and (fully >= 2 or (fully and words.has("pw"))):
+        return "SE"
+    return "eSE" if words.mean and fully == 1 else None
+
+
+def _spatial(_: Draft, words: Words) -> str | None:
+    if words.has("cmax") and words.has("cavg", "csum"):
+        return "CBAM"
+    if set(words.list) <= {"pw1", "pw", "sigmoid", "hardsigmoid"} and words.count("pw1", "pw") == 1:
+        return "sSE"
+    return "BAM" if words.has("convd", "dwd") else None
+
+
+def _volume(part: Draft, words: Words) -> str | None:
+    added = sums_of(part)
+    if added == {"strips"}:
+        return "CA"
+    if added == {"channels", "places"}:
+        return "BAM"
+    if words.mean and words.has("pow", "gstd", "div") and not words.layers:
+        return "SimAM"
+    if any(word.startswith("s") and word[1:].startswith(("conv", "dw")) for word in words.list) and words.has("up"):
+        return "ESA"
+    if set(words.list) <= {"pw", "sigmoid", "relu", "bn"} and words.has("pw"):
+        return "pixel attention"
+    return None
+
+
+def sums_of(part: Draft) -> set[str]:
+    """What a volume's squash is a sum or a product of, where each varies over less: strips, channels, places."""
+    summed = sum_below(part.claim)
+    if summed is None:
+        return set()
+    rank = len(summed.out.shape)
+    labels = [aligned(value.label, rank) for value in summed.live]
+    one, two = (varying(label) for label in labels)
+    if not one or not two or one >= two or two >= one:
+        return set()
+    return {_word(label) for label in labels}
+
+
+def _word(label: Label) -> str:
+    ways = places(label)
+    if len(ways) == 1 and any(kinds(axis) - places([axis]) for axis in label[1:]):
+        return "strips"
+    return "places" if ways else "channels"
+
+
+def _affinity(part: Draft, _: Words) -> str | None:
+    heads = part.spots[0].layout.shape[0]
+    return "Non-Local" if heads == 1 else "self-attention"
+
+
+def _branch(part: Draft, _: Words) -> str | None:
+    return "SK" if part.role is Role.DISTRIBUTION else None
+
+
+def _always(word: str | None) -> Callable[[Draft, Words], str | None]:
+    return lambda *_: word
+
+
+NAMES: dict[tuple[Kind, Role | None], Callable[[Draft, Words], str | None]] = {
+    (Kind.CHANNEL, Role.GATE): _channel,
+    (Kind.CHANNEL, Role.TERM): _always("GC"),
+    (Kind.SPATIAL, None): _spatial,
+    (Kind.VOLUME, None): _volume,
+    (Kind.COORDINATE, None): _always("CA"),
+    (Kind.BRANCH, None): _branch,
+    (Kind.CONTEXT, None): _always(None),
+    (Kind.AFFINITY, None): _affinity,
+}

@@ -1,0 +1,120 @@
+"""Computing a part of a recorded pass again, from values that were kept, with some of them replaced."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from attnviz.flow.graph import Graph, Op, Value
+from attnviz.flow.record import RANDOM, written
+
+Get = Callable[[Value], Tensor]
+
+
+def between(graph: Graph, sources: Sequence[Value], target: Value) -> list[Op]:
+    """The operations from some values on to a target, in order: what has to be computed again."""
+    live = {value.id for value in sources}
+    start = min((value.op.id if value.op is not None else -1) for value in sources)
+    end = target.op.id if target.op is not None else -1
+    found = []
+    for op in graph.ops[start + 1 : end + 1]:
+        if target.ancestors >> op.id & 1 and any(value.id in live for value in op.inputs):
+            found.append(op)
+            live |= {value.id for value in op.outputs if value.op is op}
+    return found
+
+
+def needed(ops: Sequence[Op], sources: Sequence[Value]) -> set[Value]:
+    """The values from outside a replay that it takes."""
+    made = {value.id for op in ops for value in op.outputs} | {value.id for value in sources}
+    return {value for op in ops for value in op.inputs if value.id not in made}
+
+
+def random(ops: Sequence[Op]) -> bool:
+    """Whether a replay would draw random numbers."""
+    return any(op.name in RANDOM for op in ops)
+
+
+def replay(ops: Sequence[Op], given: dict[int, Tensor], get: Get, target: Value) -> Tensor:
+    """The target, computed again.
+
+    Args:
+        ops: in order, of ``between``.
+        given: the values that replace those recorded, by id.
+        get: gives the recorded tensor of any other value.
+        target: the value that is asked for.
+    """
+    known = dict(given)
+
+    def take(argument: Any) -> Any:
+        if isinstance(argument, Value):
+            return known[argument.id] if argument.id in known else get(argument)
+        if isinstance(argument, list):
+            return [take(each) for each in argument]
+        return argument
+
+    with plainly(next(iter(given.values()))):
+        for op in ops:
+            if op.func is None:
+                results: Any = _written_through(op, take)
+            else:
+                results = _call(op, take)
+            for value, result in zip(op.outputs, _several(results), strict=False):
+                if value.id not in given and isinstance(result, Tensor):
+                    known[value.id] = result
+    return known[target.id] if target.id in known else get(target)
+
+
+def _call(op: Op, take: Callable[[Any], Any]) -> Any:
+    args = [take(each) for each in op.args]
+    kwargs = {key: take(each) for key, each in op.kwargs.items()}
+    for place, name, is_out in written(op.func):
+        if is_out:
+            kwargs[name] = torch.empty(0)
+        elif place < len(args) and isinstance(args[place], Tensor):
+            args[place] = args[place].clone()
+    return op.func(*args, **kwargs)
+
+
+def _several(results: Any) -> Iterator[Any]:
+    if isinstance(results, list | tuple):
+        yield from results
+    else:
+        yield results
+
+
+def _written_through(op: Op, take: Callable[[Any], Any]) -> Tensor:
+    """What another view of the same memory sees of a write."""
+    assert op.strides is not None
+    old, new = (take(each) for each in op.inputs)
+    writer, reader = op.strides
+    if writer == reader:
+        return new
+    if prod(reader.shape) >= prod(writer.shape):
+        dense = torch.empty_strided(reader.shape, reader.steps, dtype=old.dtype, device=old.device).copy_(old)
+        return torch.as_strided_scatter(dense, new, writer.shape, writer.steps, writer.offset - reader.offset)
+    dense = torch.empty_strided(writer.shape, writer.steps, dtype=new.dtype, device=new.device).copy_(new)
+    return torch.as_strided(dense, reader.shape, reader.steps, reader.offset - writer.offset)
+
+
+@contextmanager
+def plainly(like: Tensor) -> Iterator[None]:
+    """Without gradients and without autocast: recorded operations have their types already."""
+    with torch.no_grad(), torch.autocast(like.device.type, enabled=False):
+        yield
+
+
+def difference(one: Tensor, two: Tensor) -> float:
+    """The largest difference, relative to the peak of the second; infinite where shapes differ."""
+    if one.shape != two.shape:
+        return float("inf")
+    if not two.numel():
+        return 0.0
+    if one.dtype != torch.float32 or two.dtype != torch.float32:
+        one, two = one.double(), two.double()
+    peak = float(two.abs().max())
+    error = float((one - two).abs().max()) / (peak or 1.0)
+    return error if error == error else float("inf")

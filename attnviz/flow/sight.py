@@ -1,0 +1,100 @@
+"""What looking at a network gives: its blocks, and what was seen and is not claimed. No tensor is kept in it."""
+
+from dataclasses import dataclass
+
+from attnviz.flow.layout import Layout
+from attnviz.mechanisms import Kind, Role
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Where a tensor is found in a pass.
+
+    ``where``: "result" (an operation's output number ``index``) or "operand" (its tensor number ``index``), for the
+    operation ``name`` that is the ``ordinal``-th of that name directly inside run ``call`` of the module at ``path``
+    (views are not counted upon, for their number depends on the batch); or "input" or "output" (tensor number
+    ``index`` of that run of the module). ``layout`` leads to the shape of its kind and back. ``inverse``: the value
+    is one divided by what stands there.
+    """
+
+    where: str
+    path: str
+    call: int
+    name: str
+    ordinal: int
+    index: int
+    layout: Layout
+    inverse: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One attention value of a block.
+
+    ``axes`` name the axes of its value in its kind's shape. ``points`` are, for each call of the block, where it is
+    read: two for the strips of a coordinate attention, one a branch for shares that are tensors of their own.
+    ``neutral`` is the value that leaves the features as they are (for shares of branches an even split), None where
+    there is none, and then ``otherwise`` says what to do. ``low`` and ``high`` are its range in the pass that was
+    looked at, ``deviation`` how it varies over its entries; ``note`` says what is unusual, as a softmax that does not
+    run over the keys.
+    """
+
+    name: str | None
+    kind: Kind
+    role: Role
+    axes: tuple[str, ...]
+    points: tuple[tuple[Point, ...], ...]
+    neutral: float | None = None
+    otherwise: str = ""
+    query_grid: tuple[int, ...] | None = None
+    key_grid: tuple[int, ...] | None = None
+    heads: int = 1
+    squash: str = ""
+    low: float = 0.0
+    high: float = 0.0
+    deviation: float = 0.0
+    note: str = ""
+
+    @property
+    def constant(self) -> bool:
+        """Whether it is the same everywhere, in the pass that was looked at."""
+        return self.low == self.high
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """An attention block: the module at ``layer`` ("" is the network's own forward), run ``calls`` times.
+
+    ``name`` is its class, ``mechanism`` the paper's name that its flow has, or None. ``verified``: its output was
+    computed again from each part, narrowed to the axes that it claims; ``error`` is the largest difference, relative
+    to the output's peak, and ``why`` says what failed. ``before`` and ``after`` are, for each call, where its features
+    are read.
+    """
+
+    layer: str
+    calls: int
+    name: str
+    mechanism: str | None
+    parts: tuple[Part, ...]
+    verified: bool
+    error: float
+    why: str
+    before: tuple[Point, ...]
+    after: tuple[Point, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that was seen and is not claimed: where, what it is in a word or two, and why, in a sentence."""
+
+    layer: str
+    what: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """All that looking at a network found, in the order in which it runs."""
+
+    blocks: tuple[Block, ...]
+    noted: tuple[Note, ...]

@@ -1,0 +1,71 @@
+"""Terms that are added to every place, and weights of convolutions that are made from the input."""
+
+from math import prod
+
+from attnviz.flow.atoms import FEATURE, PLACES, UNKNOWN, Label, aligned, kinds, places, varies
+from attnviz.flow.claim import Claim, Found
+from attnviz.flow.graph import Op, Value
+from attnviz.flow.trace import BOUNDED, chain, descends, roots, varying
+from attnviz.mechanisms import Role
+
+MIXERS = frozenset({"convolution", "addmm", "mm"})
+WEIGHTED = MIXERS | {"bmm", "baddbmm"}
+
+
+def term(found: Found, op: Op) -> None:
+    """Look at a sum: claim the side that is the same at every place, where it was computed from the other."""
+    pair = [each for each in op.args if isinstance(each, Value)]
+    if len(pair) != 2 or not all(each.depends for each in pair) or pair[0] is pair[1]:
+        return
+    rank = len(op.out.shape)
+    labels = [aligned(each.label, rank) for each in pair]
+    one, two = varying(labels[0]), varying(labels[1])
+    if not (one > two or two > one):
+        return
+    x, added = (0, 1) if one > two else (1, 0)
+    on, over = labels[x], labels[added]
+    if not _constant_over_places(on, over) or not _mixed(found, pair[added], pair[x]):
+        return
+    source = found.origin(pair[x])
+    links = chain(found.graph, pair[added], pair[x])
+    claim = Claim(op, Role.TERM, "term", pair[added], pair[x], roots(pair[added]), links, on, over)
+    if not descends(pair[added], source) and not _pooled_from(pair[added], pair[x]):
+        claim.drop("added vector", "A vector that was not computed from these features is added to them.")
+    found.claims.append(claim)
+
+
+def _constant_over_places(on: Label, over: Label) -> bool:
+    known = all(UNKNOWN not in kinds(axis) for axis in (*on, *over))
+    channels = any(kinds(axis) & {FEATURE} for axis in over if varies(axis))
+    return known and channels and bool(places(on)) and not places(over)
+
+
+def _mixed(found: Found, added: Value, x: Value) -> bool:
+    """Whether weights had a part in it: a mean that is taken away is a normalization."""
+    links = chain(found.graph, added, x)
+    return any(op.name in WEIGHTED and not all(value.depends for value in op.inputs) for op in links)
+
+
+def _pooled_from(added: Value, x: Value) -> bool:
+    """Whether the term goes back to the features that it is added to, by any operation of theirs."""
+    return x.op is not None and bool(added.ancestors >> x.op.id & 1)
+
+
+def dynamic(found: Found, op: Op) -> None:
+    """Look at a convolution whose weights hang on the input."""
+    x, weight = op.inputs[0], op.inputs[1]
+    if not weight.depends:
+        return
+    made = roots(weight)
+    lone = bool(weight.shape[1:]) and prod(weight.shape[1:]) == 1
+    if lone and x.depends and any(root.squash in BOUNDED for root in made):
+        links = chain(found.graph, weight, x) or [root.op for root in made if root.op is not None]
+        found.claims.append(
+            Claim(op, Role.GATE, "channel", weight, x, made, links, note="as the weights of a depthwise convolution")
+        )
+        return
+    found.remark(op, "dynamic convolution", "The weights of a convolution are made from the input.")
+
+
+def only_channels(label: Label) -> bool:
+    return not any(kinds(axis) & PLACES for axis in label)

@@ -1,0 +1,188 @@
+"""Verifying: in a second pass, each gate is narrowed to the axes that it claims, and the block's output computed again
+from that. What agrees is verified; what does not is said.
+
+A check runs as soon as the pass has given the values that it needs, and they are let go at once.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from attnviz.errors import AttnvizError
+from attnviz.flow.block import NETWORK, Draft, Holder
+from attnviz.flow.claim import Found
+from attnviz.flow.graph import Graph, Op, Value
+from attnviz.flow.neutral import Meeting, even, joint, meetings, solve
+from attnviz.flow.record import record
+from attnviz.flow.replay import between, difference, needed, random, replay
+
+CLOSE = 1e-4
+LONG = 400  # operations that are replayed at most
+RANDOM = "Random numbers are drawn in the block, so what it does here says nothing about the next time."
+
+
+class DivergedError(AttnvizError):
+    """A network that does not do the same twice."""
+
+
+@dataclass(eq=False)
+class Check:
+    """One part of a block in the making, with what its verification needs."""
+
+    holder: Holder
+    draft: Draft
+    ops: list[Op]
+    target: Value
+    meetings: list[Meeting]
+    together: tuple[list[Draft], Meeting] | None = None
+    dice: bool = False
+    wanted: set[Value] = field(default_factory=set)
+
+    @property
+    def last(self) -> int:
+        return max(value.id for value in self.wanted)
+
+    def run(self, kept: dict[int, Tensor]) -> None:
+        def get(value: Value) -> Tensor:
+            return kept[value.id] if value.id in kept else _outside(value)
+
+        try:
+            self._verify(kept)
+            for meeting in self.meetings:
+                if self.draft.neutral is None:
+                    self.draft.neutral = solve(self.draft.spots, meeting, get)
+            if self.together is not None:
+                self._join(kept)
+        except (RuntimeError, ValueError, TypeError, IndexError, KeyError) as error:
+            self.draft.error = float("inf")
+            line = (str(error).strip().splitlines() or [""])[0][:120]
+            self.draft.why = f"The output could not be computed again from it ({type(error).__name__}: {line})."
+
+    def _verify(self, kept: dict[int, Tensor]) -> None:
+        def get(value: Value) -> Tensor:
+            return kept[value.id] if value.id in kept else _outside(value)
+
+        errors, given = [], {}
+        for spot in self.draft.spots:
+            value = get(spot.value)
+            narrow = spot.layout.narrowed(value)
+            errors.append(difference(narrow, value))
+            given[spot.value.id] = narrow
+            if value.is_floating_point():
+                shown = spot.layout.canonical(value).double()
+                shown = 1 / shown if spot.inverse else shown
+                self.draft.low = min(self.draft.low, float(shown.min()))
+                self.draft.high = max(self.draft.high, float(shown.max()))
+                self.draft.deviation = max(self.draft.deviation, float(shown.std(correction=0)))
+        if self.dice:
+            self.draft.why = RANDOM
+            return
+        errors.append(difference(replay(self.ops, given, get, self.target), get(self.target)))
+        self.draft.error = max(errors)
+        if self.draft.error > CLOSE:
+            self.draft.why = "The block's output, computed again from the value as it was read, is another."
+
+    def _join(self, kept: dict[int, Tensor]) -> None:
+        def get(value: Value) -> Tensor:
+            return kept[value.id] if value.id in kept else _outside(value)
+
+        assert self.together is not None
+        drafts, meeting = self.together
+        spots = [spot for draft in drafts for spot in draft.spots]
+        given = {
+            spot.value.id: torch.full_like(get(spot.value), draft.neutral)
+            for draft in drafts
+            for spot in draft.spots
+            if draft.neutral is not None
+        }
+        features = get(meeting.features)
+        alone = len(given) == len(spots) and difference(replay(meeting.ops, given, get, meeting.target), features)
+        if alone is False or alone > CLOSE:
+            value = solve(spots, meeting, get)
+            for draft in drafts if value is not None else ():
+                draft.neutral = value
+
+
+def _outside(value: Value) -> Tensor:
+    assert value.tensor is not None
+    return value.tensor
+
+
+def output_of(found: Found, holder: Holder, draft: Draft) -> Value:
+    """The output of a block's module that a part leads to; in the network's own forward, what comes of the product."""
+    graph, out = found.graph, draft.claims[-1].out
+    run = graph.runs.get(holder.frame)
+    if run is None or holder.frame == NETWORK or out.op is None:
+        return out
+    for value in run.outputs:
+        if value.ancestors >> out.op.id & 1 and len(between(graph, [out], value)) <= LONG:
+            return value
+    return out
+
+
+def checks(found: Found, made: Sequence[Holder]) -> list[Check]:
+    """What has to be verified, in the order in which it can be."""
+    out = []
+    for holder in made:
+        for draft in holder.parts:
+            target = output_of(found, holder, draft)
+            values = [spot.value for spot in draft.spots]
+            check = Check(holder, draft, between(found.graph, values, target), target, [])
+            check.meetings = meetings(found, holder.frame, draft)
+            draft.neutral = even(draft)
+            check.dice = random(check.ops) or random(inside(found.graph, holder, target))
+            if draft is holder.parts[-1]:
+                check.together = joint(holder, target, found)
+            more = [check.together[1]] if check.together else []
+            beside = [spot.value for part in holder.parts for spot in part.spots] if more else []
+            wanted = {*values, *beside, target, *needed(check.ops, values)}
+            for meeting in (*check.meetings, *more):
+                wanted |= {meeting.target, meeting.features, *needed(meeting.ops, [*values, *beside])}
+            check.wanted = {value for value in wanted if value.tensor is None}
+            out.append(check)
+    return sorted(out, key=lambda check: check.last)
+
+
+def verify(model: nn.Module, inputs: Sequence[Tensor], found: Found, made: Sequence[Holder], *, double: bool) -> None:
+    """Fill in the drafts' errors and neutral values, in one more pass of the same inputs.
+
+    Raises DivergedError where the network does something else this time.
+    """
+    waiting = checks(found, made)
+    if waiting:
+        keeper = Keeper(found.graph, waiting)
+        again, _ = record(model, inputs, double=double, listener=keeper)
+        if len(again.ops) != len(found.graph.ops):
+            raise DivergedError("the network does not do the same twice, so its attention cannot be verified")
+
+
+class Keeper:
+    """Keeps what the waiting checks need, and runs each as soon as all is there."""
+
+    def __init__(self, graph: Graph, waiting: list[Check]) -> None:
+        self._graph, self._waiting = graph, waiting
+        self._needs = Counter(value.id for check in waiting for value in check.wanted)
+        self._kept: dict[int, Tensor] = {}
+
+    def __call__(self, value: Value, tensor: Tensor) -> None:
+        known = self._graph.values[value.id] if value.id < len(self._graph.values) else None
+        names = [each.op.name if each is not None and each.op is not None else "" for each in (known, value)]
+        if known is None or known.shape != value.shape or names[0] != names[1]:
+            raise DivergedError("the network does not do the same twice, so its attention cannot be verified")
+        if self._needs[value.id]:
+            self._kept[value.id] = tensor.detach().clone()
+        while self._waiting and self._waiting[0].last <= value.id:
+            check = self._waiting.pop(0)
+            check.run(self._kept)
+            for each in check.wanted:
+                self._needs[each.id] -= 1
+                if not self._needs[each.id]:
+                    self._kept.pop(each.id, None)
+
+
+def inside(graph: Graph, holder: Holder, target: Value) -> list[Op]:
+    """The operations of a block that lead to its output."""
+    return [op for op in graph.chosen(target.ancestors) if holder.frame in op.stack]
