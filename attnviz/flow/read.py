@@ -12,10 +12,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from attnviz.errors import ModelError
 from attnviz.flow.graph import Frame
 from attnviz.flow.look import check, original
-from attnviz.flow.plain import Plain
 from attnviz.flow.record import SHAPES, following, name_of, quiet, tensors
 from attnviz.flow.sight import Block, Part, Point, Sight
 from attnviz.mechanisms import Kind
+from attnviz.plain import PlainAttention
 
 Value = Tensor | tuple[Tensor, ...]
 Change = Callable[[Tensor], Tensor]
@@ -156,7 +156,7 @@ def read(model: nn.Module, sight: Sight, *inputs: Tensor, changes: Mapping[Point
     model = original(model)
     check(model, inputs)
     reader = Reader(model, tuple(_points(sight)), changes or {})
-    with quiet(model), following(reader), reader, Plain():
+    with quiet(model), following(reader), reader, PlainAttention():
         output = model(*(each.clone() for each in inputs))
     attention = [each for block in sight.blocks for part in block.parts for each in _readings(reader, block, part)]
     return Readings(

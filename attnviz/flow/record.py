@@ -22,7 +22,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.hooks import RemovableHandle
 
 from attnviz.flow.graph import Frame, Graph, Op, Run, Strides, Value
-from attnviz.flow.plain import Plain
+from attnviz.plain import PlainAttention
 
 Listener = Callable[[Value, Tensor], None]
 CREATE = frozenset({
@@ -329,7 +329,7 @@ def record(
         fed = [doubled(each) if double else each.clone() for each in inputs]
         for tensor in fed:
             recorder.feed(tensor)
-        with following(recorder), recorder, Plain():
+        with following(recorder), recorder, PlainAttention():
             output = model(*fed)
         recorder.graph.outputs = recorder.known(output)
     graph = recorder.graph

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from attnviz.errors import ModelError, OptionError
 from attnviz.flow import look
 from attnviz.flow.graph import Value
-from attnviz.flow.plain import attention
 from attnviz.flow.record import record
 from attnviz.flow.replay import between, difference, needed, replay
+from attnviz.plain import plain_attention
 
 
 class Busy(nn.Module):
@@ -121,7 +121,7 @@ def test_attention_written_out_is_torchs(kind: str) -> None:
         "bias": {"attn_mask": torch.randn(2, 4, 5, 7)},
         "scale": {"scale": 0.5},
     }.get(kind, {})
-    torch.testing.assert_close(attention(q, k, v, **options), F.scaled_dot_product_attention(q, k, v, **options))
+    torch.testing.assert_close(plain_attention(q, k, v, **options), F.scaled_dot_product_attention(q, k, v, **options))
 
 
 def test_what_cannot_be_looked_at_is_refused_in_one_line() -> None:
