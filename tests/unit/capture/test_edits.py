@@ -181,4 +181,4 @@ def test_means_are_means(model_id: str) -> None:
     assert means.values.keys() == batched.values.keys() == expected.keys()
     for key, mean in expected.items():
         close_to(means.values[key], mean)
-        close_to(batched.values[key], mean)
+        close_to(batched.values[key], mean, 3e-5)  # a softmax passes its logits' rounding on, times their size
