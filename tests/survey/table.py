@@ -91,8 +91,8 @@ def _invented(rows: list[Seen]) -> Iterator[str]:
     bare = [row for row in rows if not row["error"] and not row["expected"]]
     wrong = [row for row in bare if row["blocks"]]
     yield "## Networks without attention\n"
-    right = f"{len(bare) - len(wrong)} of {len(bare)}"
-    yield f"In {right} networks without a module that is named like attention no block is found."
+    none = len(bare) - len(wrong)
+    yield f"In {none} of {len(bare)} networks without a module that is named like attention no block is found."
     for row in wrong:
         layer, name, _ = row["surplus"][0]
         said = SURPLUS.get(name, "Not explained yet: it may be invented.")
