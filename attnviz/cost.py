@@ -8,7 +8,7 @@ import csv
 import io
 import statistics
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any, ClassVar
 
@@ -161,7 +161,7 @@ def measure(backbone: Backbone, shape: Sequence[int]) -> Cost:
     except (RuntimeError, AssertionError) as error:
         if isinstance(error, ModelError):
             raise
-        reason = str(error.__cause__ or error).splitlines()[0]
+        reason = (str(error.__cause__ or error).splitlines() or [type(error).__name__])[0]
         raise ModelError(f"this network cannot take an input of shape {shape}: {reason}") from None
     own = {path: Amount(number, count.macs[path], count.bytes[path]) for path, number in params.items()}
     return Cost(tuple(_layers(rows, own, backbone.blocks)), shape, weights, saved)
@@ -185,19 +185,21 @@ class _Recurrent(TorchFunctionMode):
 
     For each unit, direction, layer and step: LSTM the input, forget, cell and output gates, the cell, its tanh and the
     output; GRU the two gates, the new gate, what its reset gate met, and the output; a plain one its output.
+    Besides, the layer's input, which ``keep`` is handed.
     """
 
     KEPT: ClassVar[Mapping[str, int]] = {"lstm": 7, "gru": 5, "rnn_tanh": 1, "rnn_relu": 1}
 
-    def __init__(self) -> None:
+    def __init__(self, keep: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
-        self.bytes = 0
+        self.bytes, self._keep = 0, keep
         self.given: list[Tensor] = []  # what they gave, the output that is counted already
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = getattr(func, "__name__", "")
-        if name not in self.KEPT:
+        if name not in self.KEPT or not torch.is_grad_enabled():
             return func(*args, **(kwargs or {}))
+        self._keep(args[0])
         with torch.no_grad():
             found = func(*args, **(kwargs or {}))
         output, *states = (each.requires_grad_() for each in found)
@@ -217,7 +219,12 @@ def _saved(model: nn.Module, x: Tensor) -> int:
         return tensor
 
     weights = {name: weight.detach().requires_grad_() for name, weight in model.named_parameters()}
-    with PlainAttention(), _Recurrent() as recurrent, torch.enable_grad(), saved_tensors_hooks(pack, lambda each: each):
+    with (
+        PlainAttention(),
+        _Recurrent(pack) as recurrent,
+        torch.enable_grad(),
+        saved_tensors_hooks(pack, lambda each: each),
+    ):
         functional_call(model, weights, (x,))
     known = {storage(tensor) for tensor in (x, *model.parameters(), *model.buffers(), *recurrent.given)}
     return recurrent.bytes + sum(each.nbytes() for place, each in kept.items() if place not in known)

@@ -50,7 +50,7 @@ class Count(TorchDispatchMode):
         for path, module in self._model.named_modules() if self._model is not None else ():
             running = (path, _is_layer(module))
             self._around.callback(module.register_forward_pre_hook(partial(self._enter, running)).remove)
-            self._around.callback(module.register_forward_hook(self._leave).remove)
+            self._around.callback(module.register_forward_hook(self._leave, always_call=True).remove)
         return self
 
     def __exit__(self, *error: Any) -> None:
@@ -150,7 +150,8 @@ def _attention(query: Tensor, key: Tensor, value: Tensor) -> int:
 
 def _recurrent(named: Mapping[str, Any]) -> int:
     """Each step of each sequence meets every matrix of a recurrent layer that is computed in one operation."""
-    weights = [value for name, value in named.items() if name.startswith("weight")]
+    # On CPUs torch hands two matrices and two biases, which are matrices of zeros where a layer has none.
+    weights = [named[name] for name in ("weight", "weight0", "weight1") if name in named]
     matrices = sum(each.numel() for each in tensors(weights) if each.dim() == 2)
     return named["input"].numel() // named["input"].shape[-1] * matrices
 

@@ -19,6 +19,7 @@ from torch.nn import functional
 import attnviz
 from attnviz import cost
 from attnviz.counting import Count, multiply_adds
+from attnviz.errors import ModelError
 from attnviz.plain import PlainAttention
 from tests.seeds import seed_for_run
 from tests.unit.capture.networks import family
@@ -66,6 +67,8 @@ PRODUCTS: dict[str, tuple[Callable[[], Any], int]] = {
         lambda: nn.LSTM(K, M, 2, bidirectional=True, batch_first=True)(random(B, N, K)),
         N * B * 2 * 4 * M * (K + M + 2 * M + M),
     ),
+    "LSTM without biases": (lambda: nn.LSTM(K, M, bias=False)(random(N, B, K)), N * B * 4 * M * (K + M)),
+    "transposed, groups": (lambda: nn.ConvTranspose2d(4, 8, 3, groups=2)(random(B, 4, 5, 6)), B * 30 * 4 * 4 * 9),
     "LSTM cell": (lambda: nn.LSTMCell(K, M)(random(B, K)), B * 4 * M * (K + M)),
     "GRU": (lambda: nn.GRU(K, M)(random(N, B, K)), N * B * 3 * M * (K + M)),
     "plain recurrent": (lambda: nn.RNN(K, M, bias=False)(random(N, B, K)), N * B * M * (K + M)),
@@ -287,3 +290,48 @@ def test_nothing_is_left_on_the_network() -> None:
         model(torch.zeros(1, 5, 32, 32))
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
     assert counted(lambda: random(N, K) @ random(K, M)) == N * K * M
+
+
+def test_a_recurrent_layer_keeps_its_input_where_it_learns() -> None:
+    class Deep(nn.Module):
+        def __init__(self, learns: bool) -> None:
+            super().__init__()
+            self.conv, self.lstm, self.learns = nn.Conv2d(3, 8, 1), nn.LSTM(8, 7, batch_first=True), learns
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.conv(x).flatten(2).mT
+            with torch.set_grad_enabled(self.learns and torch.is_grad_enabled()):
+                return self.lstm(x)[0]
+
+    kept = {learns: cost.measure(attnviz.instrument(Deep(learns)), (3, 4, 4)).saved for learns in (True, False)}
+    assert kept == {True: 4 * (16 * 8 + 7 * 16 * 7), False: 0}
+
+
+def test_an_error_that_a_network_catches_moves_nothing() -> None:
+    class Tries(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.wrong, self.right = nn.Conv2d(5, 4, 1), nn.Conv2d(3, 4, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            try:
+                x = self.wrong(x)
+            except RuntimeError:
+                x = self.right(x)
+            rows = x.flatten(2)
+            return rows @ rows.mT
+
+    model = Tries()
+    with Count(model) as count:
+        model(random(1, 3, 4, 4))
+    assert dict(count.macs) == {"": 4 * 4 * 16, "right": 16 * 12}
+
+
+def test_an_assertion_without_words_is_an_error_in_one_line() -> None:
+    class Picky(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            assert x.shape[1] == 3
+            return x.mean((2, 3))
+
+    with pytest.raises(ModelError, match="cannot take an input of shape"):
+        cost.measure(attnviz.instrument(Picky()), (4, 8, 8))
