@@ -36,7 +36,7 @@ class Count(TorchDispatchMode):
     """
 
     def __init__(self, model: nn.Module | None = None) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        TorchDispatchMode.__init__(self)
         self.macs: dict[str, int] = defaultdict(int)
         self.bytes: dict[str, int] = defaultdict(int)
         self._model, self._around = model, ExitStack()
@@ -46,7 +46,7 @@ class Count(TorchDispatchMode):
         # In inference mode torch would show a product as whatever asked for it.
         for context in (torch.inference_mode(False), torch.no_grad(), PlainAttention()):
             self._around.enter_context(context)
-        super().__enter__()  # type: ignore[no-untyped-call]
+        TorchDispatchMode.__enter__(self)
         for path, module in self._model.named_modules() if self._model is not None else ():
             running = (path, _is_layer(module))
             self._around.callback(module.register_forward_pre_hook(partial(self._enter, running)).remove)
@@ -54,7 +54,7 @@ class Count(TorchDispatchMode):
         return self
 
     def __exit__(self, *error: Any) -> None:
-        super().__exit__(*error)  # type: ignore[no-untyped-call]
+        TorchDispatchMode.__exit__(self, *error)
         self._around.close()
 
     @property
