@@ -139,32 +139,43 @@ def measure(backbone: Backbone, shape: Sequence[int]) -> Cost:
     function's (a Non-Local block's two products are functions'). A bias, a norm, an activation, pooling, a softmax, a
     sum and a product value by value are not counted, nor what operations do that other libraries compiled.
 
-    Activations are the bytes of every tensor that the pass computes, in the network's own type, as if no layer
-    worked in place; views of others are none. Without gradients most are freed along the way, so that a pass
-    needs less at a time; what training keeps is ``Cost.saved``.
+    Activations are the bytes of every tensor that a layer or a function returns, in the network's own type, as if
+    no layer worked in place; views of others are none. Without gradients most are freed along the way, so that a
+    pass needs less at a time; what training keeps is ``Cost.saved``.
 
-    All counts are the same on every processor and release of torch: attention is counted as its products and its
-    softmax, a recurrent layer as what its equations need, whatever kernels compute them here.
+    These counts are the same on every processor and release of torch: attention is counted as its products and its
+    softmax, a recurrent layer as what its equations need, whatever kernels compute them here. ``Cost.saved`` is the
+    same on every processor; a release of torch may keep more or less for the backward pass of a rare function.
 
     Raises:
-        ModelError: in one line, where the network cannot take such an input.
+        ModelError: in one line, where the network cannot take such an input, or cannot be counted.
     """
     shape, x = tuple(shape), _noise(backbone, shape)
     try:
         with backbone.private() as model:
             rows, count = _count(model, x)
-            saved = _saved(model, x)
             params = {path: 0 for path, _ in model.named_modules()}
             for name, parameter in model.named_parameters():
                 params[name.rpartition(".")[0]] += parameter.numel()
             weights = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
+            saved = _saved(model, x)
     except (RuntimeError, AssertionError) as error:
         if isinstance(error, ModelError):
             raise
         reason = (str(error.__cause__ or error).splitlines() or [type(error).__name__])[0]
-        raise ModelError(f"this network cannot take an input of shape {shape}: {reason}") from None
+        fails = "takes an input, but cannot be counted for one" if _runs(backbone, x) else "cannot take an input"
+        raise ModelError(f"this network {fails} of shape {shape}: {reason}") from None
     own = {path: Amount(number, count.macs[path], count.bytes[path]) for path, number in params.items()}
     return Cost(tuple(_layers(rows, own, backbone.blocks)), shape, weights, saved)
+
+
+def _runs(backbone: Backbone, x: Tensor) -> bool:
+    try:
+        with backbone.private() as model, torch.no_grad():
+            model(x)
+    except (RuntimeError, AssertionError):
+        return False
+    return True
 
 
 Row = tuple[str, nn.Module, tuple[int, ...]]
@@ -218,14 +229,21 @@ def _saved(model: nn.Module, x: Tensor) -> int:
         kept[storage(tensor)] = tensor.untyped_storage()
         return tensor
 
-    weights = {name: weight.detach().requires_grad_() for name, weight in model.named_parameters()}
+    # Each module's own weights: by name a module that is registered twice would not get back what it had.
+    learnt = {weight: weight.detach().requires_grad_() for weight in model.parameters()}
+    owners = ((f"{path}." if path else "", module) for path, module in model.named_modules())
+    weights = {
+        f"{path}{name}": learnt[weight]
+        for path, module in owners
+        for name, weight in module.named_parameters(recurse=False, remove_duplicate=False)
+    }
     with (
         PlainAttention(),
         _Recurrent(pack) as recurrent,
         torch.enable_grad(),
         saved_tensors_hooks(pack, lambda each: each),
     ):
-        functional_call(model, weights, (x,))
+        functional_call(model, weights, (x,), tie_weights=False)
     known = {storage(tensor) for tensor in (x, *model.parameters(), *model.buffers(), *recurrent.given)}
     return recurrent.bytes + sum(each.nbytes() for place, each in kept.items() if place not in known)
 

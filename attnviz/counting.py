@@ -2,7 +2,8 @@
 
 A product is counted where it is asked for, by the shapes of what it multiplies, whichever kernel computes it. Kernels
 differ between processors and releases of torch: one computes attention in a single operation, another in three.
-So attention is computed from its two products while something is counted (``PlainAttention``).
+So attention is computed from its two products while something is counted (``PlainAttention``), and the bytes counted
+are those of what layers and functions return, not of what a release of torch computes on the way.
 """
 
 from collections import defaultdict
@@ -13,19 +14,24 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from attnviz.plain import PlainAttention
 
 Product = Callable[[Sequence[Any], Any], int]
+# Counted by what it is made of: torch's attention layer is this one function.
+OPEN = (functional.multi_head_attention_forward,)
 
 
 class Count(TorchDispatchMode):
     """Counts what this thread computes, without gradients, by the innermost module that is running ("": the network).
 
-    Bytes are those of every tensor that is computed, views left out: of torch's own layers what they return, and not
-    what a kernel notes for itself (a norm's statistics, the places of maxima, a recurrent layer's inner states).
+    Bytes are those of every tensor that a layer or a function of torch returns, views of what it was given left out.
+    What it computes on the way is none (an average for a norm, a copy for a kernel); attention's logits and softmax
+    count, and in functions that TorchScript compiled each operation does.
 
     Args:
         model: in which modules are told apart; nobody else may run it meanwhile. None: everything counts as "".
@@ -40,11 +46,12 @@ class Count(TorchDispatchMode):
         self.macs: dict[str, int] = defaultdict(int)
         self.bytes: dict[str, int] = defaultdict(int)
         self._model, self._around = model, ExitStack()
-        self._running: list[tuple[str, bool]] = [("", False)]  # the path, and whether it is a layer of torch's
+        # The path, and whether a layer or a function of torch's runs, whose output alone counts.
+        self._running: list[tuple[str, bool]] = [("", False)]
 
     def __enter__(self) -> "Count":
         # In inference mode torch would show a product as whatever asked for it.
-        for context in (torch.inference_mode(False), torch.no_grad(), PlainAttention()):
+        for context in (torch.inference_mode(False), torch.no_grad(), _Functions(self), PlainAttention()):
             self._around.enter_context(context)
         TorchDispatchMode.__enter__(self)
         for path, module in self._model.named_modules() if self._model is not None else ():
@@ -64,11 +71,23 @@ class Count(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         output = func(*args, **(kwargs or {}))
-        path, layer = self._running[-1]
+        path, inside = self._running[-1]
         self.macs[path] += multiply_adds(func, args, output)
-        if not layer:
-            given = tensors(output)
-            self._add(path, given[:1] if _notes(func) else given, (args, kwargs))
+        if not inside:
+            self._add(path, tensors(output), (args, kwargs))
+        return output
+
+    def call(self, func: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """Run a function of torch's and count what it returns."""
+        path, inside = self._running[-1]
+        if inside or func in OPEN:
+            return func(*args, **kwargs)
+        self._running.append((path, True))
+        try:
+            output = func(*args, **kwargs)
+        finally:
+            self._running.pop()
+        self._add(path, tensors(output), (args, kwargs))
         return output
 
     def _enter(self, running: tuple[str, bool], *_: Any) -> None:
@@ -83,6 +102,17 @@ class Count(TorchDispatchMode):
         known = {storage(tensor) for tensor in tensors(given)}
         new = {storage(tensor): tensor.untyped_storage().nbytes() for tensor in computed}
         self.bytes[path] += sum(size for place, size in new.items() if place not in known)
+
+
+class _Functions(TorchFunctionMode):
+    """Hands a count every function of torch that is called."""
+
+    def __init__(self, count: Count) -> None:
+        super().__init__()
+        self._count = count
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return self._count.call(func, args, kwargs or {})
 
 
 def multiply_adds(func: Any, args: tuple[Any, ...], output: Any) -> int:
@@ -127,6 +157,11 @@ def _bilinear(args: Sequence[Any], _: Any) -> int:
     return int(rows * weight.numel() + rows * weight.numel() // x.shape[-1])
 
 
+def _sequence(args: Sequence[Any], output: Any) -> int:
+    """A convolution over the first axis: weight (window, C, C')."""
+    return int(output.numel() // output.shape[-1] * args[1].numel())
+
+
 def _convolution(args: Sequence[Any], output: Any) -> int:
     """Every place of the output takes a weight's whole window; transposed, every place of the input gives one."""
     x, weight, *options = args
@@ -135,9 +170,10 @@ def _convolution(args: Sequence[Any], output: Any) -> int:
 
 
 PRODUCTS: Mapping[str, Product] = {
-    **dict.fromkeys(("mm", "bmm", "mv", "dot", "vdot"), _matrices),
+    **dict.fromkeys(("mm", "bmm", "mv", "dot", "vdot", "_int_mm", "_scaled_mm"), _matrices),
     **dict.fromkeys(("addmm", "baddbmm", "addbmm", "addmv"), _added),
     **dict.fromkeys(("convolution", "convolution_overrideable", "_convolution"), _convolution),
+    "conv_tbc": _sequence,
     "linear": _linear,
     "_trilinear": _bilinear,
 }
@@ -159,12 +195,6 @@ def _recurrent(named: Mapping[str, Any]) -> int:
 def _is_layer(module: nn.Module) -> bool:
     """Whether a module is one of torch's own layers, which holds no other."""
     return type(module).__module__.startswith("torch.nn.modules.") and not any(True for _ in module.children())
-
-
-def _notes(func: Any) -> bool:
-    """Whether an operation gives, after its result, what its kernel notes for the backward pass."""
-    name = func._schema.name.removeprefix("aten::")
-    return "batch_norm" in name or "rnn" in name or name.startswith("native_") or name.endswith("_with_indices")
 
 
 def tensors(values: Any) -> list[Tensor]:

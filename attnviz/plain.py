@@ -36,16 +36,23 @@ def plain_attention(
     """``torch.nn.functional.scaled_dot_product_attention`` from its products (Vaswani et al. 2017, eq. 1).
 
     ``query`` (..., L, E), ``key`` (..., S, E) and ``value`` (..., S, Ev) give (..., L, Ev); the options are torch's.
+    A query that may look nowhere gets zeros, as torch has it. Raises ValueError for a mask beside ``is_causal``.
     """
+    if attn_mask is not None and is_causal:
+        raise ValueError("attention takes attn_mask or is_causal, not both")
     if enable_gqa:
-        repeats = query.shape[-3] // key.shape[-3]
-        key, value = (each.repeat_interleave(repeats, -3) for each in (key, value))
+        key, value = (each.repeat_interleave(query.shape[-3] // each.shape[-3], -3) for each in (key, value))
     logits = (query * (query.shape[-1] ** -0.5 if scale is None else scale)) @ key.mT
     if is_causal:
         attn_mask = torch.ones(logits.shape[-2:], dtype=torch.bool, device=logits.device).tril()
-    if attn_mask is not None:
-        logits = logits.masked_fill(~attn_mask, -torch.inf) if attn_mask.dtype == torch.bool else logits + attn_mask
-    return functional.dropout(logits.softmax(-1), dropout_p) @ value
+    if attn_mask is None:
+        return functional.dropout(logits.softmax(-1), dropout_p) @ value
+    shut = ~attn_mask if attn_mask.dtype == torch.bool else attn_mask.isneginf()
+    logits = logits.masked_fill(shut, -torch.inf) if attn_mask.dtype == torch.bool else logits + attn_mask
+    weights = logits.softmax(-1).to(value.dtype)
+    if (nowhere := shut.all(-1, keepdim=True)).any():
+        weights = weights.masked_fill(nowhere, 0)
+    return functional.dropout(weights, dropout_p) @ value
 
 
 def _with_its_weights(args: Any, kwargs: dict[str, Any]) -> tuple[Tensor, Tensor | None]:

@@ -20,7 +20,7 @@ import attnviz
 from attnviz import cost
 from attnviz.counting import Count, multiply_adds
 from attnviz.errors import ModelError
-from attnviz.plain import PlainAttention
+from attnviz.plain import PlainAttention, plain_attention
 from tests.seeds import seed_for_run
 from tests.unit.capture.networks import family
 
@@ -40,6 +40,9 @@ PRODUCTS: dict[str, tuple[Callable[[], Any], int]] = {
     "matrix by matrix": (lambda: random(N, K) @ random(K, M), N * K * M),
     "matrix by vector": (lambda: random(N, K) @ random(K), N * K),
     "vector by matrix": (lambda: random(K) @ random(K, M), K * M),
+    "vectors, conjugated": (lambda: torch.vdot(random(K), random(K)), K),
+    "whole numbers": (lambda: torch._int_mm(*(torch.ones(32, 32, dtype=torch.int8) for _ in "ab")), 32**3),
+    "over time first": (lambda: torch.conv_tbc(random(9, B, 4), random(3, 4, 8), random(8)), B * 7 * 8 * 4 * 3),
     "vector by vector": (lambda: random(K) @ random(K), K),
     "outer product": (lambda: torch.outer(random(N), random(M)), 0),  # value by value
     "batch": (lambda: random(B, N, K) @ random(B, K, M), B * N * K * M),
@@ -91,6 +94,8 @@ ATTENTIONS: dict[str, dict[str, Any]] = {
     "causal": {"is_causal": True},
     "scaled": {"scale": 0.3},
     "grouped": {"enable_gqa": True},
+    "a query that may look nowhere": {"attn_mask": torch.ones(N, M, dtype=torch.bool).tril(-1)},
+    "biased to look nowhere": {"attn_mask": torch.zeros(N, M).masked_fill(torch.ones(N, M).tril() == 0, -torch.inf)},
 }
 
 
@@ -109,6 +114,25 @@ def test_attention(name: str) -> None:
     assert (found - expected).abs().max() <= 1e-14 * expected.abs().max()
     macs = B * HEADS * N * M * (WIDTH + 6)
     assert counted(attend) == macs
+
+
+def test_values_may_have_heads_of_their_own_number() -> None:
+    query, key, value = (random(B, heads, N, WIDTH) for heads in (4, 2, 1))
+    expected = functional.scaled_dot_product_attention(query, key.repeat_interleave(2, 1), value.expand(query.shape))
+    found = plain_attention(query, key, value, enable_gqa=True)
+    assert (found - expected).abs().max() <= 1e-6 * expected.abs().max()
+
+
+def test_a_mask_of_another_type() -> None:
+    query, mask = random(B, N, WIDTH).bfloat16(), random(N, N)
+    assert plain_attention(query, query, query, mask).dtype == torch.bfloat16
+
+
+def test_a_mask_and_causal_is_refused() -> None:
+    query = random(B, N, WIDTH)
+    for attend in (functional.scaled_dot_product_attention, plain_attention):
+        with pytest.raises((RuntimeError, ValueError), match="is_causal"):
+            attend(query, query, query, attn_mask=random(N, N), is_causal=True)
 
 
 def test_attention_in_a_single_operation() -> None:
@@ -246,7 +270,7 @@ def test_counts_are_the_same_for_every_kernel(capability: str, threads: int) -> 
 
 
 def test_bytes_by_hand() -> None:
-    """Layers count what they return; attention its scaled queries, logits, softmax and result."""
+    """Layers and functions count what they return; attention its scaled queries, logits, softmax and result."""
     found = {layer.path: layer for layer in cost.measure(attnviz.instrument(Mixed()), (3, 24, 32)).layers}
     tokens = 5 * 7
     expected = {
@@ -263,9 +287,60 @@ def test_bytes_by_hand() -> None:
     for path, numbers in expected.items():
         assert found[path].total.activations == 4 * numbers, path
     attention = 16 * tokens + 2 * tokens**2 + 16 * tokens  # its own, without a layer
-    norm_and_sum = 2 * 16 * tokens
-    assert found[""].own.activations >= 4 * (attention + norm_and_sum)
-    assert found[""].own.activations <= 4 * (attention + norm_and_sum + 16 * tokens + 8)  # a copy, and the mean
+    sum_norm_and_mean = 2 * 16 * tokens + 8
+    assert found[""].own.activations == 4 * (attention + sum_norm_and_mean)
+
+
+FUNCTIONS: dict[str, tuple[Callable[[Tensor], Any], int]] = {
+    "a sum": (lambda x: x + 1, 30),
+    "a view": (lambda x: x.flatten(1).mT[0], 0),
+    "its copy": (lambda x: x.mT.contiguous(), 30),
+    "in place": (lambda x: x.relu_(), 0),
+    "into a place": (lambda x: torch.add(x, 1, out=x), 0),
+    "two results": (lambda x: x.max(2), 6 + 2 * 6),  # places are numbers of eight bytes
+    "a likeness": (lambda x: functional.cosine_similarity(x, x + 1, 2), 30 + 6),
+    "both ends": (lambda x: x.aminmax(), 2),
+    "a quantile": (lambda x: x.quantile(0.5), 1),
+    "a norm": (lambda x: functional.normalize(x, dim=1), 30),
+    "a group's norm": (lambda x: functional.group_norm(x, 1), 30),
+    "maxima": (lambda x: functional.max_pool1d(x, 2), 2 * 3 * 2),
+    "einsum": (lambda x: torch.einsum("bik,bjk->bij", x, x), 2 * 9),
+    "attention": (lambda x: functional.scaled_dot_product_attention(x, x, x), 30 + 2 * 2 * 9 + 30),
+    "a product of two": (lambda x: x * x.sigmoid(), 60),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_bytes_of_functions(name: str) -> None:
+    """What a release of torch computes on the way is none of the network's."""
+    run, numbers = FUNCTIONS[name]
+    x = random(2, 3, 5)
+    with Count() as count:
+        run(x)
+    assert dict(count.bytes).get("", 0) == 4 * numbers
+
+
+def test_a_layer_under_two_names_counts_once() -> None:
+    """And keeps its weights: they are the user's."""
+
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = self.second = nn.Conv2d(3, 3, 1)
+            self.tied = nn.Conv2d(3, 3, 1)
+            self.tied.weight = self.first.weight
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.tied(self.second(self.first(x))).mean((2, 3))
+
+    backbone = attnviz.instrument(Twice())
+    for _ in range(2):
+        found = cost.measure(backbone, (3, 4, 4))
+        assert found.total.params == 9 + 3 + 3
+        assert found.weights == 4 * found.total.params
+        assert found.saved == 4 * (2 * 3 * 16)  # what the second and the third layer were given
+        with backbone.private() as copy:
+            assert set(map(id, copy.parameters())) == set(map(id, backbone.model.parameters()))
 
 
 def test_what_recurrent_layers_keep() -> None:
@@ -325,6 +400,15 @@ def test_an_error_that_a_network_catches_moves_nothing() -> None:
     with Count(model) as count:
         model(random(1, 3, 4, 4))
     assert dict(count.macs) == {"": 4 * 4 * 16, "right": 16 * 12}
+
+
+def test_what_runs_and_cannot_be_counted_is_said() -> None:
+    class Sparse(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return (x.flatten(1).to_sparse() * 2).to_dense()
+
+    with pytest.raises(ModelError, match="takes an input, but cannot be counted for one of shape"):
+        cost.measure(attnviz.instrument(Sparse()), (3, 4, 4))
 
 
 def test_an_assertion_without_words_is_an_error_in_one_line() -> None:

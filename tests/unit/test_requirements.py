@@ -2,42 +2,16 @@
 
 import re
 import tomllib
-from collections.abc import Iterator
 from itertools import takewhile
 
 import pytest
 from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from tests.versions import ROOT, lower_end, requirements
+from tests.versions import RANGES, ROOT, lower_end, pinned, pins, requirements
 
-LOCKS = ("requirements.lock", "requirements-dev.lock")
-RANGES = {
-    "requirements.lock": ("requirements.txt",),
-    "requirements-dev.lock": ("requirements.txt", "requirements-dev.txt"),
-}
-
-
-def pins(lock: str) -> Iterator[tuple[Requirement, list[str]]]:
-    """A lock's entries, each with its hashes."""
-    text = (ROOT / lock).read_text().replace("\\\n", " ")
-    for line in text.splitlines():
-        if line and not line.startswith("#"):
-            requirement, *hashes = line.split("--hash=")
-            yield Requirement(requirement), [each.strip() for each in hashes]
-
-
-def pinned(lock: str) -> dict[str, Version]:
-    """The version of each package in a lock, by its canonical name."""
-    found = {}
-    for requirement, _ in pins(lock):
-        (only,) = requirement.specifier
-        assert only.operator == "=="
-        name = canonicalize_name(requirement.name)
-        assert found.setdefault(name, Version(only.version)) == Version(only.version), f"{name} has two versions"
-    return found
+LOCKS = tuple(RANGES)
 
 
 def front_matter() -> dict[str, str]:
@@ -61,6 +35,11 @@ def test_a_lock_holds_what_the_ranges_ask_for(lock: str) -> None:
     for name in RANGES[lock]:
         for requirement in requirements(name):
             assert found[canonicalize_name(requirement.name)] in requirement.specifier, requirement
+            assert requirement.marker is None, requirement
+
+
+def test_the_tests_stand_on_the_app_s_ranges() -> None:
+    assert "-r requirements.txt" in (ROOT / "requirements-dev.txt").read_text().splitlines()
 
 
 def test_the_locks_agree() -> None:
@@ -80,12 +59,23 @@ def test_a_space_gets_what_was_locked() -> None:
     told = front_matter()
     assert told["sdk"] == "gradio"
     assert Version(told["sdk_version"]) == pinned("requirements.lock")["gradio"]
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert Version(told["python_version"]) in SpecifierSet(project["requires-python"])
     assert (ROOT / told["app_file"]).is_file()
+
+
+def test_one_python_is_the_lowest() -> None:
+    """What a Space runs, the locks are written for, the types are checked for, and pip asks for."""
+    lowest = front_matter()["python_version"]
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert told["project"]["requires-python"] == f">={lowest}"
+    assert told["tool"]["mypy"]["python_version"] == lowest
+    assert told["tool"]["ruff"]["target-version"] == f"py{lowest.replace('.', '')}"
+    assert re.findall(r"--python-version (\S+)", (ROOT / "Makefile").read_text()) == [lowest]
 
 
 def test_pip_install_takes_the_ranges() -> None:
     """A package that fixed its dependencies' versions could not stand beside others."""
-    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    assert setuptools["dynamic"]["dependencies"]["file"] == ["requirements.txt"]
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert told["project"]["dynamic"] == ["dependencies"]
+    assert told["tool"]["setuptools"]["dynamic"]["dependencies"]["file"] == ["requirements.txt"]
+    (builder,) = map(Requirement, told["build-system"]["requires"])
+    assert pinned("requirements.lock")[canonicalize_name(builder.name)] in builder.specifier

@@ -22,7 +22,8 @@ from tests.unit.images.pictures import (
 )
 
 
-@pytest.mark.filterwarnings("error")
+# Pillow's warnings of large pictures are errors; what another test left open may be collected during these.
+@pytest.mark.filterwarnings("error", "default::ResourceWarning", "default::pytest.PytestUnraisableExceptionWarning")
 class TestSize:
     def test_one_pixel(self) -> None:
         assert values(load_picture(encoded(Image.new("RGB", (1, 1), (9, 8, 7))))) == [(9, 8, 7)]
