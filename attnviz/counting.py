@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -22,8 +21,6 @@ from torch.utils._pytree import tree_leaves
 from attnviz.plain import PlainAttention
 
 Product = Callable[[Sequence[Any], Any], int]
-# Counted by what it is made of: torch's attention layer is this one function.
-OPEN = (functional.multi_head_attention_forward,)
 
 
 class Count(TorchDispatchMode):
@@ -80,7 +77,7 @@ class Count(TorchDispatchMode):
     def call(self, func: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """Run a function of torch's and count what it returns."""
         path, inside = self._running[-1]
-        if inside or func in OPEN:
+        if inside:
             return func(*args, **kwargs)
         self._running.append((path, True))
         try:

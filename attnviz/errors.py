@@ -33,5 +33,9 @@ class EditError(AttnvizError, ValueError):
     """An edit that makes no sense for its attention: the line says which edits do."""
 
 
+class GradientError(AttnvizError, RuntimeError):
+    """A gradient that cannot be had: the line says why. What needs none goes on."""
+
+
 class CanceledError(AttnvizError):
     """Work that nobody wanted any more."""

@@ -15,11 +15,12 @@ from torch.utils._pytree import tree_map
 
 from attnviz.capture import AffinityMap, Backbone, Coordinate, Edit
 from attnviz.capture.backbone import check_pictures
+from attnviz.capture.findings import Findings
 from attnviz.capture.gradcam import closed_form, gradients
 from attnviz.capture.outputs import Region, logits_of, reads_mean
 from attnviz.capture.passes import Cut, Pass
 from attnviz.capture.values import Reading, Value, first
-from attnviz.errors import EditError, OptionError, PictureError, ShapeError
+from attnviz.errors import EditError, GradientError, OptionError, PictureError, ShapeError
 from attnviz.images import Picture
 from attnviz.mechanisms import Kind, Role, Step
 from attnviz.mechanisms.base import positive
@@ -118,6 +119,16 @@ class Explanation:
     input: Tensor = field(repr=False)
 
     @cached_property
+    def findings(self) -> Findings:
+        """What was found in the network, what of it is verified, and what was seen and is not claimed."""
+        return self.backbone.findings(self.input)
+
+    @cached_property
+    def left(self) -> tuple[str, ...]:
+        """What the edits of "*" left as it is, and why, a line each."""
+        return self.backbone.plan(self.edits, self.input).left
+
+    @cached_property
     @torch.inference_mode(False)
     def probabilities(self) -> Tensor | None:
         """softmax(logits), (N,)."""
@@ -206,8 +217,8 @@ class Explanation:
         np.savez_compressed(file, **self.arrays(), **more)  # type: ignore[arg-type]
 
     def _steps(self, layer: str, call: int, block_input: Tensor) -> tuple[Step, ...]:
-        steps = self.backbone.steps(layer, block_input, self.edits, tuple(self.input.shape[2:]), call)
-        return tuple(Step(step.name, step.formula, step.value[0].float().cpu()) for step in steps)
+        steps = self.backbone.steps(layer, self.input, block_input, self.edits, call)
+        return tuple(step._replace(value=step.value[0].float().cpu()) for step in steps)
 
     def _around(self, layer: str, call: int) -> tuple[Tensor, Tensor]:
         if not isinstance(layer, str) or layer not in self.backbone.blocks:
@@ -217,11 +228,8 @@ class Explanation:
         if (layer, call) not in flows:
             raise OptionError(f"{layer} has no call {call}; it ran {sum(path == layer for path, _ in flows)} times")
         flow = flows[layer, call]
-        if flow.input is None or flow.output is None:
-            raise OptionError(
-                f"{layer} was found by its values in a matrix product: what goes into the block and comes out of it is "
-                "not known, so neither are its steps"
-            )
+        assert flow.input is not None
+        assert flow.output is not None
         return flow.input, flow.output
 
 
@@ -258,7 +266,7 @@ def explain(
         raise ShapeError(f"{backbone.card.id} takes pictures of {len(backbone.card.mean)} channels, not {x.shape[1]}")
     edits = _edits(edits)
     layer, linear = _stand(backbone, x, cam_layer, cam_call)
-    output, watcher = _pass(backbone, x, edits, layer, linear, cam_call)
+    output, watcher, without = _pass(backbone, x, edits, layer, linear, cam_call)
     logits, reason = logits_of(output, region)
     index: int | tuple[int, int] | None = None
     cam: Cam | None = None
@@ -266,7 +274,7 @@ def explain(
         if not logits.isfinite().all():
             raise PictureError("this picture, or an edit, overflows the network: its logits are no finite numbers")
         index = _target(backbone, logits, target)
-        signed = _signed(backbone, watcher, layer, linear, logits, index)
+        signed = without or _signed(backbone, watcher, layer, linear, logits, index)
         cam, reason = (Cam(signed, str(layer), index), None) if isinstance(signed, Tensor) else (None, signed)
     return Explanation(
         backbone=backbone,
@@ -305,16 +313,21 @@ def _stand(backbone: Backbone, x: Tensor, cam_layer: str | None, cam_call: int) 
 
 def _pass(
     backbone: Backbone, x: Tensor, edits: tuple[Edit, ...], layer: str | None, linear: str | None, call: int
-) -> tuple[Any, Pass]:
-    """A pass that Grad-CAM can stand on: watched where ``linear`` reads the mean of the layer, else cut there."""
+) -> tuple[Any, Pass, str | None]:
+    """A pass that Grad-CAM can stand on, or why there is none: watched where ``linear`` reads the mean of the layer,
+    else cut there.
+    """
     if layer is None:
-        return backbone.run(x, edits)
+        return (*backbone.run(x, edits), None)
     if linear is not None:
         output, watcher = backbone.run(x, edits, watch=[layer, linear])
         if reads_mean(watcher.watched[layer][1], watcher.watched[linear], output):
-            return output, watcher
+            return output, watcher, None
         # Not so for this picture (a clamped logit, an overflow): differentiate.
-    return backbone.run(x, edits, cut=Cut(layer, call))
+    try:
+        return (*backbone.run(x, edits, cut=Cut(layer, call)), None)
+    except GradientError as error:
+        return (*backbone.run(x, edits), str(error))
 
 
 def _record(backbone: Backbone, watcher: Pass, reading: Reading) -> AttentionRecord:

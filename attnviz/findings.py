@@ -83,7 +83,8 @@ def of_block(block: Block) -> str:
     runs = f" (run {block.calls} times)" if block.calls > 1 else ""
     verified = f"verified, error {_number(block.error)}" if block.verified else f"not verified: {block.why}"
     parts = "; ".join(of_part(part) for part in block.parts)
-    return f"{_place(block.layer)}: {block.name}{what}{runs}: {parts}; {verified}"
+    number = f", block {block.number}" if block.number else ""
+    return f"{_place(block.layer)}{number}: {block.name}{what}{runs}: {parts}; {verified}"
 
 
 def of_part(part: Part) -> str:
@@ -137,6 +138,7 @@ def as_data(looked: Looked) -> dict[str, Any]:
 def _block(block: Block) -> dict[str, Any]:
     return {
         "layer": block.layer,
+        "number": block.number,
         "class": block.name,
         "mechanism": block.mechanism,
         "calls": block.calls,

@@ -1,5 +1,7 @@
 """Attention that torch computes in one operation, computed from its products: two of them and a softmax."""
 
+from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -59,7 +61,19 @@ def _with_its_weights(args: Any, kwargs: dict[str, Any]) -> tuple[Tensor, Tensor
     """MultiheadAttention's function on the path that computes its weights, whether they were asked for or not."""
     asked, averaged = kwargs.get("need_weights", True), kwargs.get("average_attn_weights", True)
     kwargs = {**kwargs, "need_weights": True, "average_attn_weights": False}
-    output, weights = functional.multi_head_attention_forward(*args, **kwargs)
+    output, weights = _open(*args, **kwargs)
     if not asked or weights is None:
         return output, None
     return output, weights.mean(-3) if averaged else weights
+
+
+def _opened(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of torch's that calls others by name, such that modes see those in place of itself."""
+    assert isinstance(function, FunctionType)
+    names = {**function.__globals__, "has_torch_function": lambda _: False}
+    opened = FunctionType(function.__code__, names, function.__name__, function.__defaults__, function.__closure__)
+    opened.__kwdefaults__ = function.__kwdefaults__
+    return opened
+
+
+_open = _opened(functional.multi_head_attention_forward)

@@ -12,21 +12,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attnviz.capture.edits import Change, Edit, Means, mean_key, plan
+from attnviz.capture.edits import Edit, Means, Plan, mean_key, plan
 from attnviz.capture.findings import Findings, examine
+from attnviz.capture.flowing import FlowBlock, Search, changes_at, recorded, search
 from attnviz.capture.head import Head, find
 from attnviz.capture.outputs import scores
 from attnviz.capture.passes import Cut, Pass, running
-from attnviz.capture.search import Search, look
 from attnviz.capture.taps import Taps
 from attnviz.capture.values import AffinityMap
 from attnviz.cards import ModelCard
 from attnviz.errors import ModelError, OptionError, PictureError, ShapeError
 from attnviz.images import Picture
-from attnviz.mechanisms import Mechanism
+from attnviz.mechanisms import Block, Mechanism, Step
 from attnviz.readers import twins
-from attnviz.readers.found import Found
-from attnviz.readers.ops import ROOT
 
 Preprocess = Callable[[Any], Tensor | tuple[Tensor, Picture]]
 
@@ -61,7 +59,8 @@ class Backbone:
         own = {path: module for path, module in model.named_modules() if isinstance(module, Mechanism) and path}
         self.twins = twins(model, tuple(f"{path}." for path in own))
         beside = {path: twin.mechanism for path, twin in self.twins.items()}
-        self.blocks = _in_order(model, own | beside)
+        self._known: dict[str, Block] = _in_order(model, {**own, **beside})
+        self.blocks = self._known
         points = frozenset(
             [f"{path}.{point}" for path, block in own.items() for point in block.points]
             + [f"{path}.{point}" for path, twin in self.twins.items() for point in twin.points.values()]
@@ -79,7 +78,6 @@ class Backbone:
         self._heads: dict[tuple[int, ...], Head] = {}
         self._findings: dict[tuple[int, ...], Findings] = {}
         self._searching, self._searches = search, dict[tuple[int, ...], Search]()  # by a picture's shape
-        self._known = Search(self.blocks, frozenset(), ())
         self._lock, self._copying = threading.Lock(), threading.Lock()
         self._copy: nn.Module | None = None
         self.taps = Taps(model, tuple(self.blocks), points, beside)
@@ -146,32 +144,33 @@ class Backbone:
             return self._findings[key]
 
     def _prepare(self, x: Tensor) -> None:
-        """Look, on a pass of noise, for attention that no reader knows: once for each size, for it may be another."""
+        """Look, on passes of noise, for attention that no reader knows: once for each size, for it may be another."""
         self._check_mode()
         with self._lock:
             if not self._searching or tuple(x.shape[1:]) in self._searches:
                 return
-            known = self._known.blocks
-            found = look(self.model, self.place(_noise(x[:1])), known)
-            told = frozenset[str]().union(*(search.scopes for search in self._searches.values()))
-            self.taps.scopes(self.model, sorted(found.scopes - told))
-            self.blocks = _in_order(self.model, self.blocks | found.blocks)
-            self._searches[tuple(x.shape[1:])] = replace(found, blocks=_in_order(self.model, known | found.blocks))
+            found = search(self.model, self.place(_noise(x[:1])), self._known)
+            self._searches[tuple(x.shape[1:])] = replace(
+                found, blocks=_in_order(self.model, {**self._known, **found.blocks})
+            )
+            self.blocks = _in_order(self.model, {**self.blocks, **found.blocks})
 
     def _search(self, x: Tensor) -> Search:
         """All that is known of the network where it is given pictures of that shape."""
-        return self._searches.get(tuple(x.shape[1:]), self._known)
+        return self._searches.get(tuple(x.shape[1:]), Search(self._known, ()))
 
-    def _plan(
-        self, edits: Sequence[Edit], size: tuple[int, ...], unverified: frozenset[str] = frozenset()
-    ) -> dict[str, list[Change]]:
-        """The changes that edits make in a pass of that input size."""
-        theirs = [path for path, block in self.blocks.items() if path in self.twins or isinstance(block, Found)]
-        return plan(edits, self.blocks, self.means, size, theirs, unverified)
+    def plan(self, edits: Sequence[Edit], x: Tensor) -> Plan:
+        """What edits change in a pass of x. Raises EditError, in one line, for an edit that cannot be."""
+        self._prepare(x)
+        if not edits:
+            return Plan({})
+        unverified = self.findings(x).unverified if self.twins or self._searching else frozenset[str]()
+        blocks = self._search(x).blocks
+        theirs = [path for path, block in blocks.items() if path in self.twins or isinstance(block, FlowBlock)]
+        return plan(edits, blocks, self.means, tuple(x.shape[2:]), theirs, unverified)
 
     def _pass(self, x: Tensor, **options: Any) -> Pass:
-        search = self._search(x)
-        return Pass(self.taps, search.blocks, self.twins, search.scopes, **options)
+        return Pass(self.model, self.taps, self._search(x).blocks, self.twins, **options)
 
     def run(
         self,
@@ -184,12 +183,7 @@ class Backbone:
         keep: Iterable[str] = (),
     ) -> tuple[Any, Pass]:
         """One pass of x (B, C, H, W): the model's output and what was seen. See ``Pass``."""
-        self._prepare(x)
-        changes: dict[str, list[Change]] = {}
-        if edits:
-            foreign = self.twins or self._searching
-            unverified = self.findings(x).unverified if foreign else frozenset()
-            changes = self._plan(edits, tuple(x.shape[2:]), unverified)
+        changes = self.plan(edits, x).changes
         watcher = self._pass(x, changes=changes, cut=cut, watch=frozenset(watch), keep=frozenset(keep), read=read)
         with torch.inference_mode(False), torch.set_grad_enabled(cut is not None), running(watcher):
             output = self.model(self.place(x))
@@ -214,12 +208,24 @@ class Backbone:
             yield model
             self._copy = model
 
-    def steps(self, layer: str, block_input: Tensor, edits: Sequence[Edit], size: tuple[int, ...], call: int) -> Any:
-        """A block's steps for an input (1, C, *grid), with the edits that stand in that call."""
-        changes = self._plan(edits, size) if edits else {}  # checked when the pass was made that is stepped through
-        watcher = self._pass(block_input, changes=changes, read=False, first_call=call)
+    def steps(self, layer: str, x: Tensor, block_input: Tensor, edits: Sequence[Edit], call: int) -> tuple[Step, ...]:
+        """A block's steps in a pass of x, with the edits that stand in that call.
+
+        Args:
+            layer: the block's path.
+            x: the network's input.
+            block_input: what the block was given in that pass, (1, C, *grid).
+            edits: those of the pass.
+            call: which run of the block.
+        """
+        changes, block = self.plan(edits, x).changes, self._search(x).blocks[layer]
+        if isinstance(block, FlowBlock):
+            found = {path: each for path, each in self._search(x).blocks.items() if isinstance(each, FlowBlock)}
+            return recorded(self.model, block, self.place(x), call, changes_at(found, changes)[0])
+        assert isinstance(block, Mechanism)
+        watcher = Pass(self.model, self.taps, {layer: block}, self.twins, changes=changes, read=False, first_call=call)
         with torch.no_grad(), running(watcher):
-            return self.blocks[layer].steps(block_input)
+            return block.steps(block_input)
 
     def class_index(self, target: int | str, count: int) -> int:
         """The index of a class given by index or label. Raises OptionError in one line."""
@@ -264,10 +270,11 @@ class Backbone:
             return find(self.model, watcher, output, tuple(self.blocks), (x.shape[2], x.shape[3]), again)
 
 
-def _in_order(model: nn.Module, blocks: Mapping[str, Mechanism]) -> dict[str, Mechanism]:
+def _in_order(model: nn.Module, blocks: Mapping[str, Block]) -> dict[str, Block]:
     """Blocks in the order in which the model holds them; what its own forward calls comes last."""
-    order = {path: place for place, (path, _) in enumerate(model.named_modules())} | {ROOT: math.inf}
-    return dict(sorted(blocks.items(), key=lambda item: order[item[0]]))
+    order = {path: place for place, (path, _) in enumerate(model.named_modules())} | {"": math.inf}
+    layers = {path: block.seen.layer if isinstance(block, FlowBlock) else path for path, block in blocks.items()}
+    return dict(sorted(blocks.items(), key=lambda item: order[layers[item[0]]]))
 
 
 def _noise(x: Tensor) -> Tensor:

@@ -16,9 +16,10 @@ from torch import Tensor
 from attnviz.capture.taps import beside
 from attnviz.capture.values import canonical
 from attnviz.errors import EditError, OptionError
-from attnviz.mechanisms import Kind, Mechanism, Part, Role
+from attnviz.mechanisms import Block, Kind, Part, Role
 
-HOWS = ("off", "frozen", "uniform", "shuffled", "forced")
+HOWS = ("off", "frozen", "uniform", "shuffled", "forced", "set")
+At = Mapping[int | tuple[Any, ...], float]
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,14 @@ class Edit:
 
     Args:
         layer: the block's dotted path, or "*" for every block.
-        how: "off", "frozen", "uniform", "shuffled" or "forced".
+        how: "off", "frozen", "uniform", "shuffled", "forced" or "set".
         part: the part's name; None acts on what touches the features.
         call: which run of the module (0, 1, ...); None for all.
         seed: of the permutation, for "shuffled".
         channel, value: for "forced", the channel and what it is set to.
+        values: for "set", what cells of the value are set to, by index without the batch: ``{48: 0.0}`` a channel's
+            gate, ``{(3, 4): 1.0}`` a place, ``{(3, None): 0.0}`` a row, ``{(1, None): 0.5}`` a branch's shares,
+            ``{("h", None, 3): 0.0}`` a place of a strip, ``{(query, key): 0.0}`` a link. Kept as pairs.
     """
 
     layer: str
@@ -41,6 +45,17 @@ class Edit:
     seed: int = 0
     channel: int | None = None
     value: float | None = None
+    values: At | tuple[tuple[Any, float], ...] | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.values, Mapping):
+            object.__setattr__(self, "values", tuple(self.values.items()))
+
+    @property
+    def cells(self) -> tuple[tuple[Any, Any], ...]:
+        """``values`` as pairs of an index and a number; empty where they are none."""
+        given = self.values if isinstance(self.values, tuple) else ()
+        return tuple(pair for pair in given if isinstance(pair, tuple) and len(pair) == 2)
 
 
 @dataclass(frozen=True)
@@ -70,29 +85,60 @@ def mean_key(layer: str, part: str | None, strip: str | None = None) -> str:
     return "/".join(name for name in (layer, part, strip) if name)
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What edits change: by submodule path (for a block in ``twins``: its twin's), and why edits of "*" leave what
+    they leave, a line each.
+    """
+
+    changes: dict[str, list[Change]]
+    left: tuple[str, ...] = ()
+
+
 def plan(
     edits: Sequence[Edit],
-    blocks: Mapping[str, Mechanism],
+    blocks: Mapping[str, Block],
     means: Means | None,
     size: tuple[int, ...],
     twins: Container[str] = (),
     unverified: Container[str] = (),
-) -> dict[str, list[Change]]:
-    """The changes by submodule path (for a block in ``twins``: its twin's). Raises EditError, in one line, for an
-    edit that cannot be.
+) -> Plan:
+    """The changes that edits make. An edit of "*" does what can be done.
+
+    Raises EditError, in one line, for an edit that cannot be, and for one of "*" that can be nowhere.
     """
     changes: dict[str, list[Change]] = {}
+    left: list[str] = []
     for edit in edits:
         _check(edit)
-        for layer in _layers(edit, blocks):
-            if layer in unverified:
-                raise EditError(f"{layer} was read but not verified: what an edit would do there is not known")
-            for part in _parts(edit, layer, blocks[layer]):
-                for path, function in _functions(edit, layer, blocks[layer], part, means, size):
-                    where = beside(layer, path) if layer in twins else f"{layer}.{path}"
-                    change = Change(function, edit.call, edit.layer, edit.how == "frozen")
-                    changes.setdefault(where, []).append(change)
-    return changes
+        failed: list[EditError] = []
+        layers = _layers(edit, blocks)
+        for layer in layers:
+            try:
+                if layer in unverified:
+                    raise EditError(f"{layer} was read but not verified: what an edit would do there is not known")
+                planned = _planned(edit, layer, blocks[layer], means, size)
+            except EditError as error:
+                if edit.layer != "*":
+                    raise
+                failed.append(error)
+                continue
+            for path, function in planned:
+                where = beside(layer, path) if layer in twins else f"{layer}.{path}"
+                change = Change(function, edit.call, edit.layer, edit.how == "frozen")
+                changes.setdefault(where, []).append(change)
+        if len(failed) == len(layers):
+            raise failed[0]
+        left += map(str, failed)
+    return Plan(changes, tuple(left))
+
+
+def _planned(
+    edit: Edit, layer: str, block: Block, means: Means | None, size: tuple[int, ...]
+) -> list[tuple[str, "Function"]]:
+    """All of an edit in one block: (point, change)."""
+    parts = _parts(edit, layer, block)
+    return [each for part in parts for each in _functions(edit, layer, block, part, means, size)]
 
 
 def _check(edit: Edit) -> None:
@@ -105,6 +151,10 @@ def _check(edit: Edit) -> None:
         raise EditError("a forced edit needs a channel (its index) and a value (a finite number, as float32 has them)")
     if not _whole(edit.seed):
         raise EditError(f"seed is a whole number, not {edit.seed!r}")
+    if (edit.how == "set") != (edit.values is not None):
+        raise EditError("values belong to a set edit, which needs them: {index: number}")
+    if edit.how == "set" and not (edit.cells and all(_finite(value) for _, value in edit.cells)):
+        raise EditError("a set edit's values are finite numbers, by index: {48: 0.0}")
     if not forced and (edit.channel is not None or edit.value is not None):
         raise EditError(f"channel and value belong to a forced edit, not to {edit.how!r}")
     if edit.call is not None and not (_whole(edit.call) and edit.call >= 0):
@@ -121,7 +171,7 @@ def _whole(value: object) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
-def _layers(edit: Edit, blocks: Mapping[str, Mechanism]) -> list[str]:
+def _layers(edit: Edit, blocks: Mapping[str, Block]) -> list[str]:
     if not blocks:
         raise EditError("this model has no attention to edit")
     if edit.layer == "*":
@@ -134,11 +184,11 @@ def _layers(edit: Edit, blocks: Mapping[str, Mechanism]) -> list[str]:
     return [edit.layer]
 
 
-def _has(block: Mechanism, part: str) -> bool:
+def _has(block: Block, part: str) -> bool:
     return any(p.name == part for p in block.parts)
 
 
-def _parts(edit: Edit, layer: str, block: Mechanism) -> list[Part]:
+def _parts(edit: Edit, layer: str, block: Block) -> list[Part]:
     if edit.part is None:
         return [part for part in block.parts if part.touches]
     try:
@@ -151,7 +201,7 @@ Function = Callable[[Tensor], Tensor]
 
 
 def _functions(
-    edit: Edit, layer: str, block: Mechanism, part: Part, means: Means | None, size: tuple[int, ...]
+    edit: Edit, layer: str, block: Block, part: Part, means: Means | None, size: tuple[int, ...]
 ) -> list[tuple[str, Function]]:
     """(submodule, change) for one edit of one part."""
     where = f"{layer}, part {part.name!r}" if part.name else layer
@@ -164,10 +214,10 @@ def _functions(
             raise EditError(f"{where}: its {part.kind} {part.role} has no neutral value of its own; {instead}")
         return [(path, _filled(value)) for path in ([part.off_at] if part.off_at else part.points)]
     if edit.how == "frozen":
-        strips = ("h", "w") if part.kind is Kind.COORDINATE else (None,)
+        strips = ("h", "w") if part.kind is Kind.COORDINATE else (None,) * len(part.points)
         return [
-            (path, _frozen(mean_key(layer, part.name, strip), means, size, part.kind))
-            for path, strip in zip(part.points, strips, strict=True)
+            (path, _frozen(mean_key(layer, part.name, strip), means, size, part.kind, _branch(part, i)))
+            for i, (path, strip) in enumerate(zip(part.points, strips, strict=True))
         ]
     if edit.how == "uniform":
         if part.role is Role.LOGIT:
@@ -175,7 +225,11 @@ def _functions(
         return [(path, _uniform(part)) for path in part.points]
     if edit.how == "shuffled":
         seed = zlib.crc32(f"{where}:{edit.seed}".encode())
-        return [(path, _shuffled(part.kind, seed + i)) for i, path in enumerate(part.points)]
+        # Branches keep their sum: all are shuffled alike.
+        alike = part.kind is Kind.BRANCH
+        return [(path, _shuffled(part.kind, seed + (0 if alike else i))) for i, path in enumerate(part.points)]
+    if edit.how == "set":
+        return [(path, _set(where, part, i, edit)) for i, path in enumerate(part.points)]
     if part.kind not in (Kind.CHANNEL, Kind.COORDINATE):
         raise EditError(f"{where}: only channel and coordinate attention have channels to force, not {part.kind}")
     return [(path, _forced(where, part.kind, edit)) for path in part.points]
@@ -190,7 +244,12 @@ def _filled(value: float) -> Function:
     return lambda raw: torch.full_like(raw, value)
 
 
-def _frozen(key: str, means: Means | None, size: tuple[int, ...], kind: Kind) -> Function:
+def _branch(part: Part, number: int) -> slice:
+    """Which of a value's branches one of its points gives: all, unless each has a point of its own."""
+    return slice(number, number + 1) if part.kind is Kind.BRANCH and len(part.points) > 1 else slice(None)
+
+
+def _frozen(key: str, means: Means | None, size: tuple[int, ...], kind: Kind, branches: slice) -> Function:
     if means is None:
         raise EditError(
             "this model has no means to freeze at: measure them with attnviz.measure_means, and set backbone.means"
@@ -200,7 +259,7 @@ def _frozen(key: str, means: Means | None, size: tuple[int, ...], kind: Kind) ->
         raise EditError(f"the means were measured at {made} and this picture is {given}: frozen works at one size")
     if key not in means.values:
         raise EditError(f"no mean was measured for {key}")
-    mean = means.values[key]
+    mean = means.values[key][branches]
 
     def frozen(raw: Tensor) -> Tensor:
         target = canonical(kind, raw)
@@ -217,7 +276,7 @@ def _uniform(part: Part) -> Function:
     def uniform(raw: Tensor) -> Tensor:
         value = canonical(part.kind, raw)
         if part.kind is Kind.BRANCH:
-            return torch.full_like(raw, 1 / value.shape[1])
+            return torch.full_like(raw, 1 / max(value.shape[1], len(part.points)))
         if part.kind is Kind.AFFINITY:
             return value.mean(-1, keepdim=True).expand_as(value).reshape(raw.shape)
         mean = value.flatten(1).mean(1)
@@ -254,3 +313,38 @@ def _forced(where: str, kind: Kind, edit: Edit) -> Function:
         return edited.reshape(raw.shape)
 
     return forced
+
+
+def _set(where: str, part: Part, number: int, edit: Edit) -> Function:
+    """Some cells of a value; ``number`` of the part's points, where it has several."""
+    strip = "hw"[number] if part.kind is Kind.COORDINATE else None
+    branches = _branch(part, number)
+
+    def cells(raw: Tensor) -> Tensor:
+        edited = canonical(part.kind, raw).clone()
+        for index, value in edit.cells:
+            places = index if isinstance(index, tuple) else (index,)
+            if strip is not None:
+                if not places or places[0] not in ("h", "w"):
+                    raise EditError(f'{where}: {index!r} has to name its strip first, "h" or "w"')
+                if places[0] != strip:
+                    continue
+                places = places[1:]
+            if branches != slice(None) and places:
+                if places[0] not in (None, branches.start):
+                    continue
+                places = (0, *places[1:])
+            _check_cells(where, index, places, tuple(edited.shape[1:]))
+            edited[(slice(None), *(slice(None) if place is None else place for place in places))] = float(value)
+        return edited.reshape(raw.shape)
+
+    return cells
+
+
+def _check_cells(where: str, index: Any, places: tuple[Any, ...], shape: tuple[int, ...]) -> None:
+    """Refuse an index that is outside of a value."""
+    fits = len(places) <= len(shape) and all(
+        place is None or (_whole(place) and 0 <= place < size) for place, size in zip(places, shape, strict=False)
+    )
+    if not places or not fits:
+        raise EditError(f"{where}: {index!r} is no index into its values of shape {shape}")

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from attnviz.capture.flowing import FlowBlock
 from attnviz.capture.passes import Pass
 from attnviz.capture.values import raw
-from attnviz.mechanisms import Kind, Mechanism
-from attnviz.readers.found import Found
+from attnviz.mechanisms import Block, Kind, Mechanism
 
 CLOSE = 1e-4  # of the output's largest value: float32 leaves 1e-6, another formula a hundredth
 
@@ -28,6 +28,8 @@ class Finding:
         kinds: of its parts.
         verified: whether its output follows from the attention that was read in it.
         error: the largest difference between the two, relative to the output's largest value.
+        why: what failed, where it is not verified and that is known.
+        constant: whether a part of it is the same everywhere, in the pass of noise that was looked at.
     """
 
     layer: str
@@ -35,11 +37,13 @@ class Finding:
     kinds: tuple[Kind, ...]
     verified: bool
     error: float
+    why: str = ""
+    constant: bool = False
 
 
 @dataclass(frozen=True)
 class Findings:
-    """All of a network's blocks; ``skipped``: paths of modules that are attention by name, and not read."""
+    """All of a network's blocks; ``skipped``: what was seen and is not claimed, with the reason, a line each."""
 
     blocks: tuple[Finding, ...]
     skipped: tuple[str, ...] = ()
@@ -57,18 +61,20 @@ class Findings:
 
 
 @torch.no_grad()
-def examine(blocks: Mapping[str, Mechanism], watcher: Pass) -> tuple[Finding, ...]:
+def examine(blocks: Mapping[str, Block], watcher: Pass) -> tuple[Finding, ...]:
     """A finding for each block that ran in a pass, which kept the blocks' inputs and outputs."""
     found = []
     for layer, block in blocks.items():
-        if isinstance(block, Found):
-            kinds = tuple(part.kind for part in block.parts)
-            found.append(Finding(layer, block.label, kinds, block.error <= CLOSE, block.error))
+        kinds = tuple(part.kind for part in block.parts)
+        if isinstance(block, FlowBlock):
+            seen = block.seen
+            constant = any(part.constant for part in seen.parts)
+            found.append(Finding(layer, block.label, kinds, seen.verified, seen.error, seen.why, constant))
             continue
+        assert isinstance(block, Mechanism)
         errors = [_error(block, watcher, layer, call) for path, call in watcher.flows if path == layer]
         if errors:
             error = max(errors)
-            kinds = tuple(part.kind for part in block.parts)
             found.append(Finding(layer, block.label, kinds, error <= CLOSE, error))
     return tuple(found)
 

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from attnviz.capture.outputs import places, reads_mean, scores
 from attnviz.capture.passes import Pass
-from attnviz.readers.ops import placed
 
 COARSEST = 64  # what is reduced by more than that is a summary beside the features, as a pyramid's pooled branch is
 
@@ -96,6 +95,11 @@ def _is_gradient(linear: nn.Module, scored: Tensor, leaf: Tensor) -> bool:
     expected = expected.to(gradient.device)[:, None, None]
     near = max(1e-3, 4 * torch.finfo(scored.dtype).eps, 4 * torch.finfo(leaf.dtype).eps)
     return bool((gradient.float() - expected).abs().max() <= near * expected.abs().max())
+
+
+def placed(grid: tuple[int, ...], picture: tuple[int, ...]) -> bool:
+    """Whether a grid lies on the picture: it has its proportions, to two cells; channels, patches, tokens have not."""
+    return abs(grid[0] * picture[1] - grid[1] * picture[0]) <= 2 * max(picture)
 
 
 def _candidates(maps: dict[str, Tensor], size: tuple[int, int], scored: Tensor | None) -> list[str]:

@@ -8,17 +8,16 @@ from itertools import count
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from attnviz.capture.edits import Change
-from attnviz.capture.inline import Inline
+from attnviz.capture.flowing import FlowBlock, FlowPass
 from attnviz.capture.taps import Taps, beside, current
 from attnviz.capture.values import AffinityMap, Flow, Reading, canonical
 from attnviz.errors import EditError, OptionError
-from attnviz.mechanisms import Kind, Mechanism, Part
+from attnviz.mechanisms import Block, Kind, Mechanism, Part
 from attnviz.mechanisms.non_local import Affinity
 from attnviz.readers import Twin
-from attnviz.readers.found import Found
 
 Shaped = Callable[[Tensor], Tensor]
 
@@ -37,7 +36,8 @@ class Pass:
     """What one forward pass sees and does. Use with ``running``.
 
     Args:
-        taps, blocks, twins: of the model; ``scopes``: its modules in whose forward a gate is called.
+        model: the network.
+        taps, blocks, twins: of the model.
         changes: edits by submodule path (``edits.plan``).
         cut: where Grad-CAM starts; ``watch``: layers whose last output is kept as it is.
         keep: blocks whose input and output are kept.
@@ -45,10 +45,10 @@ class Pass:
         first_call: the number of the first call (steps are computed outside the network's own pass).
     """
 
+    model: nn.Module
     taps: Taps
-    blocks: Mapping[str, Mechanism]
+    blocks: Mapping[str, Block]
     twins: Mapping[str, Twin]
-    scopes: frozenset[str] = frozenset()
     changes: Mapping[str, list[Change]] = field(default_factory=dict)
     cut: Cut | None = None
     watch: frozenset[str] = frozenset()
@@ -71,31 +71,34 @@ class Pass:
             layer for layer, twin in self.twins.items() if self.read and twin.inline
         }
         self._inputs: dict[str, Tensor] = {}
-        self._found = {layer: block for layer, block in self.blocks.items() if isinstance(block, Found)}
+        self._hooked = {layer: block for layer, block in self.blocks.items() if isinstance(block, Mechanism)}
         self._clock = count()
-        self._inline: Inline | None = None
-        if self._found and (self.read or self._edited & set(self._found)):
-            keep = bool(self.keep & set(self._found))
-            self._inline = Inline(self._found, self.changes, self._count, self._clock, keep=keep)
+        self._flowing = self._flow_pass()
         self._points = self._reading() if self.read else {}
         # Most modules mean nothing to a pass: their taps end at one look-up.
         self._wanted = {*self.changes, *self._points, *self.watch, *self._shadowed}
         if self.read:
-            self._wanted.update(self.blocks)
-        if self._inline is not None:
-            self._wanted.update(self.scopes, self.blocks)
+            self._wanted.update(self._hooked)
         if self.cut is not None:
             self._wanted.add(self.cut.layer)
 
-    def on_enter(self, path: str, args: tuple[Any, ...]) -> None:
-        if self._inline is not None:
-            self._inline.watch.enter(path, args, known=False)
+    def _flow_pass(self) -> FlowPass | None:
+        found = {layer: block for layer, block in self.blocks.items() if isinstance(block, FlowBlock)}
+        if not found or not (self.read or self._edited & found.keys()):
+            return None
+        cut = self.cut is not None
+        return FlowPass(
+            self.model, found, self.changes, read=self.read, keep=self.keep, clock=self._clock, gradients=cut
+        )
 
     def on_input(self, path: str, args: tuple[Any, ...]) -> None:
-        if self._inline is not None:
-            self._inline.watch.enter(path, args, known=True)
+        """A block is about to run."""
+        with self._unseen():
+            self._enter(path, args)
+
+    def _enter(self, path: str, args: tuple[Any, ...]) -> None:
         x = args[0]
-        self.blocks[path].check_grid(tuple(x.shape[2:]))  # what the module would raise may say nothing
+        self._hooked[path].check_grid(tuple(x.shape[2:]))  # what the module would raise may say nothing
         if path in self._shadowed:
             # A copy: the block may work in place. With its gradient where the twin takes the block's place.
             self._inputs[path] = x.clone() if path in self._edited else x.detach().clone()
@@ -105,8 +108,17 @@ class Pass:
         self.flows[path, self._block_calls[path] + self.first_call] = Flow(_strength(x), input=kept)
 
     def on_output(self, path: str, args: tuple[Any, ...], output: Any) -> Any:
+        """A module has run; what is returned (unless None) replaces its output."""
         if path not in self._wanted and not self.probe:
             return None
+        with self._unseen():
+            return self._ran(path, args, output)
+
+    def _unseen(self) -> AbstractContextManager[Any]:
+        """What a pass computes for itself is not the network's."""
+        return self._flowing.pausing() if self._flowing is not None else nullcontext()
+
+    def _ran(self, path: str, args: tuple[Any, ...], output: Any) -> Any:
         call = self._calls[path] + self.first_call
         self._calls[path] += 1
         replacement = self._shadow(path) if path in self._shadowed else None
@@ -116,10 +128,8 @@ class Pass:
                 output = replacement = change.function(output)
         if path in self._points:
             self._read(path, args, output, edited=replacement is not None)
-        if self.read and path in self.blocks and path not in self._found:
+        if self.read and path in self._hooked:
             self._leave(path, output)
-        if self._inline is not None:
-            self._inline.watch.leave(path)
         if self.cut is not None and path == self.cut.layer and self.cut.call in (-1, call):
             output = replacement = self._cut(output)
         if path in self.watch:
@@ -130,17 +140,17 @@ class Pass:
         return replacement
 
     def watching(self) -> AbstractContextManager[Any]:
-        """What sees functions that are called, where attention was found among them."""
-        return self._inline.watch if self._inline is not None else nullcontext()
-
-    def _count(self, path: str) -> None:
-        self._calls[path] += 1
+        """What sees the operations, where blocks are read by what flows."""
+        return self._flowing.watching() if self._flowing is not None else nullcontext()
 
     def finish(self) -> None:
-        """What was found without a module of its own is read once the pass is over."""
-        if self._inline is not None and self.read:
-            self.flows.update(self._inline.flows())
-            self.readings += self._inline.readings()
+        """What is read by what flows is laid out once the pass is over."""
+        if self._flowing is None:
+            return
+        self._calls.update(self._flowing.calls())
+        if self.read:
+            self.flows.update(self._flowing.flows())
+            self.readings += self._flowing.readings()
             self.readings.sort(key=lambda reading: reading.time)
 
     def check_edits(self) -> None:
@@ -169,9 +179,7 @@ class Pass:
     def _reading(self) -> dict[str, list[tuple[str, Part, Shaped | None]]]:
         """Where each part is read: at our own points, at another's submodules, or beside it in its twin."""
         points: dict[str, list[tuple[str, Part, Shaped | None]]] = {}
-        for layer, block in self.blocks.items():
-            if layer in self._found:
-                continue
+        for layer, block in self._hooked.items():
             twin = self.twins.get(layer)
             for part in block.parts:
                 for point in part.points:
@@ -191,7 +199,7 @@ class Pass:
             value = canonical(part.kind, shaped(output) if shaped else output)
             if part.kind is Kind.AFFINITY:
                 flow = self.flows[layer, call]
-                reading = _affinity(self.blocks[layer], part, flow, args, value.clone() if edited else None)
+                reading = _affinity(self._hooked[layer], part, flow, args, value.clone() if edited else None)
                 self.readings.append(Reading(layer, part, call, reading, next(self._clock)))
             elif len(part.points) == 1:
                 self.readings.append(Reading(layer, part, call, value.clone(), next(self._clock)))

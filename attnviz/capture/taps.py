@@ -6,7 +6,7 @@ remove or share anything, and what one sees or changes is unseen by the others.
 """
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any, Protocol
 
@@ -24,9 +24,6 @@ class Listener(Protocol):
 
     def on_input(self, path: str, args: tuple[Any, ...]) -> None:
         """A block is about to run."""
-
-    def on_enter(self, path: str, args: tuple[Any, ...]) -> None:
-        """A module in whose forward attention is computed is about to run."""
 
     def on_output(self, path: str, args: tuple[Any, ...], output: Any) -> Any:
         """A module has run; what is returned (unless None) replaces its output."""
@@ -72,12 +69,6 @@ class Taps:
                 model.get_submodule(path).register_forward_pre_hook(InputTap(self, path), with_kwargs=True)
             )
 
-    def scopes(self, model: nn.Module, paths: Iterable[str]) -> None:
-        """Tell from now on when these modules start (their end is told already)."""
-        with _installing:
-            for path in paths:
-                self._handles.append(model.get_submodule(path).register_forward_pre_hook(ScopeTap(self, path)))
-
     def close(self) -> None:
         """Remove every hook."""
         self.installed = False
@@ -122,12 +113,3 @@ class InputTap(Tap):
         listener = current.get()
         if listener is not None and listener.taps is self.taps:
             listener.on_input(self.path, (*args, *kwargs.values()))
-
-
-class ScopeTap(Tap):
-    """A forward pre-hook that tells the pass under way that a module starts."""
-
-    def __call__(self, module: nn.Module, args: tuple[Any, ...], _: Any = None) -> None:
-        listener = current.get()
-        if listener is not None and listener.taps is self.taps:
-            listener.on_enter(self.path, args)

@@ -4,11 +4,11 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from attnviz.flow.atoms import Label, places
-from attnviz.flow.block import NETWORK, Draft, Holder, Spot
+from attnviz.flow.block import Draft, Holder, Spot, same
 from attnviz.flow.claim import Found
 from attnviz.flow.graph import Frame, Graph, Op, Value
 from attnviz.flow.layout import Layout, lay_out
-from attnviz.flow.neutral import NONE, same
+from attnviz.flow.neutral import NONE
 from attnviz.flow.sight import Block, Note, Part, Point, Sight
 from attnviz.flow.trace import descends
 from attnviz.flow.verify import CLOSE, output_of
@@ -23,10 +23,10 @@ EVEN = "An even split: each share is one divided by the number of branches."
 
 def assemble(found: Found, made: list[Holder], classes: Mapping[str, str]) -> Sight:
     """The sight of a graph. ``classes``: the class of the module at each path."""
-    by_path: dict[str, list[Holder]] = defaultdict(list)
+    runs: dict[tuple[str, int], list[Holder]] = defaultdict(list)
     for holder in made:
-        by_path[holder.frame.path].append(holder)
-    blocks = [_block(found, runs, classes) for runs in by_path.values()]
+        runs[holder.frame.path, holder.number].append(holder)
+    blocks = [_block(found, each, classes) for each in runs.values()]
     return Sight(tuple(blocks), tuple(dict.fromkeys(_notes(found))))
 
 
@@ -61,6 +61,7 @@ def _block(found: Found, runs: list[Holder], classes: Mapping[str, str]) -> Bloc
     path = first.frame.path
     return Block(
         layer=path,
+        number=first.number,
         calls=len(runs),
         name=class_of(path, classes),
         mechanism=first.mechanism,
@@ -154,11 +155,11 @@ def _features(draft: Draft, label: Label) -> Layout:
 
 
 def _before(graph: Graph, holder: Holder) -> Point:
-    """The input of the block's module that its features are made of; in the network's own forward, the features."""
+    """The input of the block's module that its features are made of; where that is not the block, the features."""
     draft = holder.parts[0]
     claim = draft.claim
     run = graph.runs.get(holder.frame)
-    if run is not None and holder.frame != NETWORK:
+    if run is not None and holder.whole:
         fit = [
             i
             for i, value in enumerate(run.inputs)
@@ -183,7 +184,7 @@ def _after(found: Found, holder: Holder) -> Point:
     value: Value = output_of(found, holder, draft)
     run = found.graph.runs.get(holder.frame)
     layout = _features(draft, value.label)
-    if run is not None and value in run.outputs and holder.frame != NETWORK:
+    if run is not None and value in run.outputs and holder.whole:
         return _around("output", holder.frame, run.outputs.index(value), layout)
     assert value.op is not None
     return _at("result", value.op, value.slot, layout)

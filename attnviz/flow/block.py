@@ -1,6 +1,7 @@
 """Blocks: the smallest run of a module that holds a gate and its use, with all the parts that are in it."""
 
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from attnviz.flow.atoms import FEATURE, Label, aligned, is_batch, kinds, places
@@ -65,12 +66,18 @@ class Draft:
 
 @dataclass(eq=False)
 class Holder:
-    """A block in the making, in one run of its module."""
+    """A block in the making, in one run of its module; ``number`` is 1, 2, ... where that holds several, else 0."""
 
     frame: Frame
     parts: list[Draft]
+    number: int = 0
     mechanism: str | None = None
     frames: list[Frame] = field(default_factory=list)  # of the modules that it was put together from
+
+    @property
+    def whole(self) -> bool:
+        """Whether the module is the block: what goes in and comes out of one is the other's."""
+        return self.frame != NETWORK and not self.number
 
     @property
     def first(self) -> int:
@@ -83,8 +90,39 @@ def holders(found: Found) -> list[Holder]:
     by_frame: dict[Frame, list[Claim]] = defaultdict(list)
     for claim in found.alive:
         by_frame[frame_of(found.graph, claim)].append(claim)
-    made = [Holder(frame, drafts(found, claims)) for frame, claims in by_frame.items()]
-    return sorted((holder for holder in made if holder.parts), key=lambda holder: holder.first)
+    made = [holder for frame, claims in by_frame.items() for holder in split(found, frame, drafts(found, claims))]
+    return sorted(made, key=lambda holder: holder.first)
+
+
+def split(found: Found, frame: Frame, parts: list[Draft]) -> Iterator[Holder]:
+    """The blocks that one module's own forward holds: parts belong together that act on the same features, gates of
+    which one acts on what the other gave, and a context and what is made of what it read.
+    """
+    groups: list[list[Draft]] = []
+    for part in parts:
+        joined = [group for group in groups if any(_together(found, each, part) for each in group)]
+        groups = [group for group in groups if group not in joined]
+        groups.append([*(each for group in joined for each in group), part])
+    groups.sort(key=lambda group: min(part.claim.op.id for part in group))
+    for number, group in enumerate(groups, 1):
+        yield Holder(frame, sorted(group, key=lambda part: part.claim.op.id), number if len(groups) > 1 else 0)
+
+
+def _together(found: Found, one: Draft, two: Draft) -> bool:
+    bases = [{same(part.claim.features).id, found.origin(part.claim.features).id} for part in (one, two)]
+    if bases[0] & bases[1]:
+        return True
+    if any(a.kind is Kind.CONTEXT and a.claim.op in b.claim.chain for a, b in ((one, two), (two, one))):
+        return True  # what the context read is what the other is made of
+    gates = one.role is two.role is Role.GATE
+    return gates and any(same(b.claim.features) is same(a.claims[-1].out) for a, b in ((one, two), (two, one)))
+
+
+def same(value: Value) -> Value:
+    """The value itself, before it was viewed otherwise."""
+    while value.op is not None and value.op.name in VIEWS - CUTS and len(value.op.live) == 1:
+        value = value.op.live[0]
+    return value
 
 
 def frame_of(graph: Graph, claim: Claim) -> Frame:

@@ -1,6 +1,8 @@
 """Looking at a network: record, label, find, put into blocks, name, verify."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -34,7 +36,7 @@ def look(model: nn.Module, *inputs: Tensor) -> Sight:
     """
     model = original(model)
     check(model, inputs)
-    graph, double = _recorded(model, inputs)
+    graph, double = recorded(model, inputs)
     label(graph)
     found = find(graph)
     made = merged(found, holders(found))
@@ -66,11 +68,14 @@ def check(model: nn.Module, inputs: Sequence[Tensor]) -> None:
         raise OptionError(f"a network is looked at with the tensors that it takes, (B, ...) each, not {given}")
 
 
-def _recorded(model: nn.Module, inputs: Sequence[Tensor]) -> tuple[Graph, bool]:
+def recorded(
+    model: nn.Module, inputs: Sequence[Tensor], around: Callable[[], AbstractContextManager[Any]] = nullcontext
+) -> tuple[Graph, bool]:
+    """A pass's graph, of the picture twice where the network takes that, and whether it does."""
     try:
-        return record(model, inputs, double=True)[0], True
+        return record(model, inputs, double=True, around=around)[0], True
     except Exception:  # whatever it is that a network raises for a batch of two, it is asked again with its own
-        return record(model, inputs, double=False)[0], False
+        return record(model, inputs, double=False, around=around)[0], False
 
 
 def _outside(found: Found) -> None:

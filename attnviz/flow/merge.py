@@ -1,10 +1,9 @@
 """Blocks that are written as two modules beside or after each other (CBAM, scSE): one block with their parts."""
 
-from attnviz.flow.block import NETWORK, Holder
+from attnviz.flow.block import NETWORK, Holder, same
 from attnviz.flow.claim import Found
 from attnviz.flow.graph import Frame, Graph, Value, within
 from attnviz.flow.name import name
-from attnviz.flow.neutral import same
 from attnviz.flow.terms import MIXERS
 from attnviz.mechanisms import Kind
 

@@ -4,8 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from attnviz.flow.atoms import Label, aligned, kinds, places
-from attnviz.flow.block import Draft, Holder, sum_below
-from attnviz.flow.neutral import same
+from attnviz.flow.block import Draft, Holder, same, sum_below
 from attnviz.flow.tokens import tokens
 from attnviz.flow.trace import varying
 from attnviz.mechanisms import Kind, Role

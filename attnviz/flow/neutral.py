@@ -10,18 +10,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from attnviz.flow.block import Draft, Holder, Spot
+from attnviz.flow.block import Draft, Holder, Spot, same
 from attnviz.flow.claim import Claim, Found
 from attnviz.flow.exclude import sums_with
 from attnviz.flow.graph import Frame, Op, Value, within
 from attnviz.flow.replay import Get, between, difference, replay
-from attnviz.flow.trace import VIEWS, scaled
+from attnviz.flow.trace import scaled
 from attnviz.mechanisms import Kind, Role
 
 NONE = (
     "No value of it leaves the features as they are; to take the block out, hand its input on in place of its output."
 )
-CUTTING = frozenset({"cat", "stack", "select", "slice", "narrow", "chunk", "split", "split_with_sizes", "unbind"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,13 +30,6 @@ class Meeting:
     ops: list[Op]
     target: Value
     features: Value
-
-
-def same(value: Value) -> Value:
-    """The value itself, before it was viewed otherwise."""
-    while value.op is not None and value.op.name in VIEWS - CUTTING and len(value.op.live) == 1:
-        value = value.op.live[0]
-    return value
 
 
 def meetings(found: Found, frame: Frame, draft: Draft) -> list[Meeting]:

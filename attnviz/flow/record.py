@@ -11,9 +11,9 @@ import threading
 import weakref
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -236,18 +236,28 @@ class Recorder(TorchDispatchMode):
                 return
 
 
-_recording: ContextVar[Recorder | None] = ContextVar("attnviz_flow", default=None)
+class Follower(Protocol):
+    """Whoever is told which modules run."""
+
+    def enter(self, module: nn.Module, args: Any) -> None:
+        """A module is about to run."""
+
+    def leave(self, module: nn.Module, output: Any) -> None:
+        """It has run."""
+
+
+_followers: ContextVar[tuple[Follower, ...]] = ContextVar("attnviz_flow", default=())
 
 
 def _enter(module: nn.Module, args: Any) -> None:
-    # These hooks see every module of the process: only this thread's recording concerns them.
-    if (recorder := _recording.get()) is not None:
-        recorder.enter(module, args)
+    # These hooks see every module of the process: only this thread's followers are told.
+    for follower in _followers.get():
+        follower.enter(module, args)
 
 
 def _leave(module: nn.Module, _: Any, output: Any) -> None:
-    if (recorder := _recording.get()) is not None:
-        recorder.leave(module, output)
+    for follower in _followers.get():
+        follower.leave(module, output)
 
 
 class _Hooks:
@@ -279,14 +289,14 @@ _hooks = _Hooks()
 
 
 @contextmanager
-def following(recorder: Any) -> Iterator[None]:
-    """Tell this thread's module runs to ``recorder`` (``enter`` and ``leave``) for as long as it lasts."""
-    token = _recording.set(recorder)
+def following(follower: Follower) -> Iterator[None]:
+    """Tell this thread's module runs to ``follower``, too, for as long as it lasts."""
+    token = _followers.set((*_followers.get(), follower))
     try:
         with _hooks:
             yield
     finally:
-        _recording.reset(token)
+        _followers.reset(token)
 
 
 @contextmanager
@@ -312,7 +322,12 @@ def doubled(tensor: Tensor) -> Tensor:
 
 
 def record(
-    model: nn.Module, inputs: Sequence[Tensor], *, double: bool = True, listener: Listener | None = None
+    model: nn.Module,
+    inputs: Sequence[Tensor],
+    *,
+    double: bool = True,
+    listener: Listener | None = None,
+    around: Callable[[], AbstractContextManager[Any]] = nullcontext,
 ) -> tuple[Graph, Any]:
     """The graph of one pass, and what the network returned.
 
@@ -321,6 +336,7 @@ def record(
         inputs: its arguments, (B, ...) each.
         double: whether a batch of one is run as two.
         listener: is handed each value and its tensor as it comes.
+        around: what the pass runs in, as a reader that makes changes; what it changes is recorded.
 
     Whatever the network raises goes through, and hooks, modes and flags are put back first.
     """
@@ -329,7 +345,7 @@ def record(
         fed = [doubled(each) if double else each.clone() for each in inputs]
         for tensor in fed:
             recorder.feed(tensor)
-        with following(recorder), recorder, PlainAttention():
+        with around(), following(recorder), recorder, PlainAttention():
             output = model(*fed)
         recorder.graph.outputs = recorder.known(output)
     graph = recorder.graph

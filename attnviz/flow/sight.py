@@ -65,6 +65,8 @@ class Part:
 class Block:
     """An attention block: the module at ``layer`` ("" is the network's own forward), run ``calls`` times.
 
+    ``number`` is 1, 2, ... where that module's own forward holds several, else 0; ``id`` tells each from all others.
+
     ``name`` is its class, ``mechanism`` the paper's name that its flow has, or None. ``verified``: its output was
     computed again from each part, narrowed to the axes that it claims; ``error`` is the largest difference, relative
     to the output's peak, and ``why`` says what failed. ``before`` and ``after`` are, for each call, where its features
@@ -72,6 +74,7 @@ class Block:
     """
 
     layer: str
+    number: int
     calls: int
     name: str
     mechanism: str | None
@@ -81,6 +84,11 @@ class Block:
     why: str
     before: tuple[Point, ...]
     after: tuple[Point, ...]
+
+    @property
+    def id(self) -> str:
+        """The layer, and the number where it has one."""
+        return f"{self.layer} {self.number}" if self.number else self.layer
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """A block's steps: the operations between its input and its output, each with its tensor, its axes and its formula."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +12,7 @@ from attnviz.flow.atoms import BATCH, NAMES, Axis
 from attnviz.flow.formulas import formula
 from attnviz.flow.graph import Frame, Graph, Op, Value
 from attnviz.flow.label import label
-from attnviz.flow.look import check, original
+from attnviz.flow.look import check, original, recorded
 from attnviz.flow.record import record
 from attnviz.flow.sight import Block, Point
 from attnviz.flow.trace import VIEWS
@@ -30,7 +32,13 @@ class Step:
     layer: str
 
 
-def steps(model: nn.Module, block: Block, *inputs: Tensor, call: int = 0) -> tuple[Step, ...]:
+def steps(
+    model: nn.Module,
+    block: Block,
+    *inputs: Tensor,
+    call: int = 0,
+    around: Callable[[], AbstractContextManager[Any]] = nullcontext,
+) -> tuple[Step, ...]:
     """The steps of a block for these inputs; the last one's value is the block's output.
 
     Args:
@@ -38,6 +46,7 @@ def steps(model: nn.Module, block: Block, *inputs: Tensor, call: int = 0) -> tup
         block: of a sight of it.
         inputs: the network's arguments; the first picture of a batch is shown.
         call: which run of the block.
+        around: what each pass runs in, as a reader that makes changes.
 
     Views are no steps. Raises OptionError for a call that there is not.
     """
@@ -45,7 +54,7 @@ def steps(model: nn.Module, block: Block, *inputs: Tensor, call: int = 0) -> tup
     check(model, inputs)
     if not 0 <= call < len(block.after):
         raise OptionError(f"{block.layer or 'the block'} ran {len(block.after)} times; there is no call {call}")
-    graph, _ = record(model, inputs)
+    graph, double = recorded(model, inputs, around)
     label(graph)
     output = _at(graph, block.after[call])
     chosen = _chosen(graph, block, call, output)
@@ -56,7 +65,7 @@ def steps(model: nn.Module, block: Block, *inputs: Tensor, call: int = 0) -> tup
         if value.id in wanted:
             kept[value.id] = tensor.detach().clone()
 
-    record(model, inputs, listener=keep)
+    record(model, inputs, double=double, listener=keep, around=around)
     symbols = _symbols(chosen, graph, Frame(block.layer, block.after[call].call))
     return tuple(_step(op, symbols, kept[op.out.id], graph.batch) for op in chosen if op.out.id in kept)
 

@@ -12,16 +12,17 @@ import torch
 from torch import Tensor, nn
 
 from attnviz.errors import AttnvizError
-from attnviz.flow.block import NETWORK, Draft, Holder
+from attnviz.flow.block import Draft, Holder
 from attnviz.flow.claim import Found
 from attnviz.flow.graph import Graph, Op, Value
 from attnviz.flow.neutral import Meeting, even, joint, meetings, solve
 from attnviz.flow.record import record
-from attnviz.flow.replay import between, difference, needed, random, replay
+from attnviz.flow.replay import Get, between, difference, needed, random, replay
 
 CLOSE = 1e-4
 LONG = 400  # operations that are replayed at most
 RANDOM = "Random numbers are drawn in the block, so what it does here says nothing about the next time."
+NOTHING = "The block's output is the same whatever the value is, so nothing follows about it."
 
 
 class DivergedError(AttnvizError):
@@ -84,6 +85,13 @@ class Check:
         self.draft.error = max(errors)
         if self.draft.error > CLOSE:
             self.draft.why = "The block's output, computed again from the value as it was read, is another."
+        elif not self._matters(given, get):
+            self.draft.error, self.draft.why = float("inf"), NOTHING
+
+    def _matters(self, given: dict[int, Tensor], get: Get) -> bool:
+        """Whether the output is another where the value is: from features of zeros nothing follows."""
+        moved = {key: value + 1 if value.is_floating_point() else value for key, value in given.items()}
+        return difference(replay(self.ops, moved, get, self.target), get(self.target)) > 0
 
     def _join(self, kept: dict[int, Tensor]) -> None:
         def get(value: Value) -> Tensor:
@@ -112,10 +120,10 @@ def _outside(value: Value) -> Tensor:
 
 
 def output_of(found: Found, holder: Holder, draft: Draft) -> Value:
-    """The output of a block's module that a part leads to; in the network's own forward, what comes of the product."""
+    """The output of a block's module that a part leads to; where that is not the block, what comes of the product."""
     graph, out = found.graph, draft.claims[-1].out
     run = graph.runs.get(holder.frame)
-    if run is None or holder.frame == NETWORK or out.op is None:
+    if run is None or not holder.whole or out.op is None:
         return out
     for value in run.outputs:
         if value.ancestors >> out.op.id & 1 and len(between(graph, [out], value)) <= LONG:

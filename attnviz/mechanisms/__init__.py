@@ -1,7 +1,7 @@
 """The nine attention mechanisms, one file each, as their papers have them."""
 
 from attnviz.mechanisms.bam import BAM
-from attnviz.mechanisms.base import Kind, Mechanism, Part, Placement, Role, Step
+from attnviz.mechanisms.base import Block, Kind, Mechanism, Part, Placement, Role, Step
 from attnviz.mechanisms.cbam import CBAM
 from attnviz.mechanisms.coordinate import CoordinateAttention
 from attnviz.mechanisms.eca import ECA
@@ -19,6 +19,7 @@ __all__ = [
     "SCSE",
     "SE",
     "SK",
+    "Block",
     "CoordinateAttention",
     "Kind",
     "Mechanism",

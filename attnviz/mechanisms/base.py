@@ -71,14 +71,57 @@ class Part:
 
 
 class Step(NamedTuple):
-    """One step of a formula: its name, its LaTeX, and its value."""
+    """One step of a formula: its name, its LaTeX, its value, and a letter for each of the value's axes.
+
+    The letters are those of ``Mechanism.axes_of``, which tells them where none are given.
+    """
 
     name: str
     formula: str
     value: Tensor
+    axes: str = ""
 
 
-class Mechanism(nn.Module, ABC):
+class Block:
+    """An attention block, as far as it can be named, read and edited; ``Mechanism`` adds how it is computed.
+
+    ``formula`` (LaTeX), ``citation`` and ``paper`` (arXiv number) are empty where no paper is known for it.
+    """
+
+    label: str
+    formula: str
+    citation: str
+    paper: str
+    channels: int
+    in_channels: int
+    parts: tuple[Part, ...]
+
+    def part(self, name: str | None) -> Part:
+        """The part of that name. Raises OptionError, with the names there are."""
+        for part in self.parts:
+            if part.name == name:
+                return part
+        names = ", ".join(repr(part.name) for part in self.parts)
+        raise OptionError(f"{self.label} has no part {name!r}; its parts are {names}")
+
+    def query_grid(self, grid: tuple[int, ...]) -> tuple[int, ...]:
+        """An affinity's grid of queries, for features on ``grid``."""
+        return grid
+
+    def key_grid(self, grid: tuple[int, ...]) -> tuple[int, ...]:
+        """An affinity's grid of keys."""
+        return self.query_grid(grid)
+
+    def axes_of(self, name: str, shape: tuple[int, ...]) -> str:
+        """A letter for each axis of a step's value; "" where none is known."""
+        return ""
+
+    def equations(self) -> dict[str, str]:
+        """The steps' equations, by step's name; none where no formula is known."""
+        return {}
+
+
+class Mechanism(nn.Module, Block, ABC):
     """An attention mechanism: (B, C, *grid) in, the same grid out (unless it has a stride).
 
     Subclasses declare ``label``, ``formula`` (LaTeX: the paper's; its steps are the block's own), ``citation``, ``paper`` (arXiv number),
@@ -87,10 +130,6 @@ class Mechanism(nn.Module, ABC):
     ``axes`` names the axes of those steps' values whose shape does not tell (see ``axes_of``).
     """
 
-    label: ClassVar[str]
-    formula: str
-    citation: ClassVar[str]
-    paper: ClassVar[str]
     placement: ClassVar[Placement]
     axes: ClassVar[Mapping[str, str]] = {}
     grid_dims: int = 2
@@ -159,28 +198,12 @@ class Mechanism(nn.Module, ABC):
         self.check_shape(x)
         return tuple(self.compute(x))
 
-    def query_grid(self, grid: tuple[int, ...]) -> tuple[int, ...]:
-        """An affinity's grid of queries, for features on ``grid``."""
-        return grid
-
-    def key_grid(self, grid: tuple[int, ...]) -> tuple[int, ...]:
-        """An affinity's grid of keys."""
-        return self.query_grid(grid)
-
     @property
     def points(self) -> frozenset[str]:
         """The submodules whose output is read or edited."""
         return frozenset(
             point for part in self.parts for point in (*part.points, *([part.off_at] if part.off_at else []))
         )
-
-    def part(self, name: str | None) -> Part:
-        """The part of that name. Raises OptionError, with the names there are."""
-        for part in self.parts:
-            if part.name == name:
-                return part
-        names = ", ".join(repr(part.name) for part in self.parts)
-        raise OptionError(f"{type(self).__name__} has no part {name!r}; its parts are {names}")
 
 
 def choose(mechanism: str, option: str, value: Any, choices: tuple[Any, ...]) -> None:

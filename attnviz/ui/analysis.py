@@ -11,11 +11,11 @@ from PIL import Image
 
 from attnviz import Attribution, Backbone, Explanation, ModelCard, Picture, attribute, catalogue, explain, load, zoo
 from attnviz.capture import AffinityMap
+from attnviz.capture.flowing import FlowBlock
 from attnviz.equations import rescaled
 from attnviz.errors import ModelError, OptionError, PictureError
 from attnviz.explanation import AttentionRecord, Inside
 from attnviz.images import load_picture
-from attnviz.readers.found import Found
 from attnviz.stock import Availability, availability, entries
 from attnviz.ui import texts
 from attnviz.ui.examples import Example
@@ -78,18 +78,19 @@ class View:
 
     @property
     def found(self) -> bool:
-        """Whether the chosen block was found by its values: it has no formula and no steps."""
-        return self.record is not None and isinstance(self.explanation.backbone.blocks[self.record.layer], Found)
+        """Whether the chosen block was read by what flows: its steps are the operations that were recorded."""
+        return self.record is not None and isinstance(self.explanation.backbone.blocks[self.record.layer], FlowBlock)
 
     @cached_property
     def inside(self) -> Inside | None:
         """The chosen block's input, output and steps: one more pass, for whatever is drawn of it.
 
-        None for a block that was found by its values: it may be no more than a product of matrices.
+        None without attention, and for a block whose features lie on no grid of rows and columns.
         """
-        if self.record is None or self.found:
+        if self.record is None:
             return None
-        return self.explanation.inside(self.record.layer, self.record.call)
+        inside = self.explanation.inside(self.record.layer, self.record.call)
+        return inside if inside.input.dim() == inside.output.dim() == 3 else None
 
     @property
     def block(self) -> tuple[AttentionRecord, ...]:

@@ -179,12 +179,12 @@ def formula(view: View) -> Payload | None:
     by_kind = prose.NOT_BY_MECHANISM.get(block.label, prose.DOES_NOT_MEAN[record.kind])
     return {
         "title": block.label,
-        "none": texts.FOUND_FORMULA.format(mechanism=block.label) if view.found else None,
-        "lines": [] if view.found else mathml(block.formula),
+        "none": None if block.formula else texts.FOUND_FORMULA.format(mechanism=block.label),
+        "lines": mathml(block.formula) if block.formula else [],
         "citation": block.citation or None,
         "paper": block.paper if block.paper.startswith("https:") else f"https://arxiv.org/abs/{block.paper}",
         # The sentence stands under the map already, where the attention has one.
-        "sees": prose.SEES[record.kind, record.role] if record.kind in ("channel", "branch") else None,
+        "sees": prose.sees(record.kind, record.role) if record.kind in ("channel", "branch") else None,
         "not": by_role if by_role and record.kind != "affinity" else by_kind,
     }
 

@@ -125,9 +125,11 @@ def _reduced(grid: Array) -> Array:
 def _with_ticks(view: View, items: dict[str, Payload]) -> list[Payload]:
     """The network's units that hold no attention, set among the blocks where the network has them."""
     backbone = view.explanation.backbone
-    bare = [unit for unit in backbone.units if not any(f"{block}.".startswith(f"{unit}.") for block in items)]
+    # Of several blocks in one module's own forward, each has a number after the module's path.
+    modules = {path: path.partition(" ")[0] for path in items}
+    bare = [unit for unit in backbone.units if not any(f"{m}.".startswith(f"{unit}.") for m in modules.values())]
     place = {path: i for i, (path, _) in enumerate(backbone.model.named_modules())}
-    order = sorted([*items, *bare], key=lambda path: place.get(path, len(place)))  # the network itself comes last
+    order = sorted([*items, *bare], key=lambda path: place.get(modules.get(path, path), len(place)))  # itself last
     if [path for path in order if path in items] != list(items):
         return list(items.values())  # it runs in another order than it was built in
     return [items.get(path, {"kind": "tick", "layer": path}) for path in order]
@@ -159,7 +161,7 @@ def attention(view: View) -> Payload:
         "kind": str(record.kind),
         "role": str(record.role),
         "title": title(record),
-        "note": prose.SEES[record.kind, record.role],
+        "note": prose.sees(record.kind, record.role),
         "grid": list(asked_grid(record)),
         "query": list(view.place),
     }

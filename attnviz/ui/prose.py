@@ -55,6 +55,28 @@ SEES = {
     ): "How much the ringed place reads from every other: the shares of one row, which sum to 1.",
     ("affinity", "term"): "How strongly the ringed place is joined to every other; the numbers need not sum to 1.",
 }
+KINDS = {
+    "channel": "One number for each channel, the same at every place",
+    "spatial": "One number for each place, the same for every channel",
+    "volume": "One number for each channel at each place",
+    "coordinate": "For each channel a number for each row and one for each column",
+    "branch": "For each channel one number for each branch",
+    "context": "One number for each place, for the whole picture alike",
+    "affinity": "One number for each pair of places",
+}
+ROLES = {
+    "gate": "it multiplies the features.",
+    "term": "it is added to the features.",
+    "logit": "a sigmoid takes it.",
+    "distribution": "together they sum to 1.",
+}
+
+
+def sees(kind: str, role: str) -> str:
+    """What an attention value shows, in a sentence."""
+    return SEES.get((kind, role)) or f"{KINDS[kind]}: {ROLES[role]}"
+
+
 DOES_NOT_MEAN = {
     "channel": "A gate knows no class, and an open one is no proof that its channel matters for this prediction.",
     "spatial": "A gate knows no class: it scales the features of every class alike. Grad-CAM is for one class.",

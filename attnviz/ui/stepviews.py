@@ -1,11 +1,17 @@
 """The chosen block step by step: each step's formula, its numbers at one channel and place, and its tensor."""
 
+import math
+
+import numpy as np
+
 from attnviz.equations import Place, numbers
 from attnviz.ui import texts
 from attnviz.ui.analysis import View, asked_grid
 from attnviz.ui.blockviews import barred, mathml, per_channel
 from attnviz.ui.payloads import Array, Payload, packed
 
+ROWS = texts.DRAWN["operation"]
+LARGEST, MOST = 2**18, 256  # numbers of a value that is drawn whole; rows and columns of what is drawn of others
 INPUT = r"x \in \mathbb{R}^{C \times H \times W}"
 
 
@@ -19,7 +25,7 @@ def stepper(view: View) -> Payload | None:
     block = explanation.backbone.blocks[layer]
     title = texts.STEPPER_TITLE.format(mechanism=block.label)
     if inside is None:
-        return {"layer": layer, "title": title, "caption": layer, "steps": [], "none": texts.FOUND_STEPS}
+        return {"layer": layer, "title": title, "caption": layer, "steps": [], "none": texts.NO_STEPS}
     x, output = inside.input, inside.output
     rows, columns = output.shape[1:]
     channel, at = min(_channel(view), len(output) - 1), view.place_on(rows, columns)
@@ -30,13 +36,13 @@ def stepper(view: View) -> Payload | None:
     first = _drawing("cij" if len(x) == len(output) else "mij", x.numpy(), place, keys)
     steps = [{"name": texts.STEP_INPUT, "formula": mathml(INPUT)[0], "live": None, **first}]
     for step in inside.steps:
-        text = live.get(step.name)
+        text, axes = live.get(step.name), step.axes or block.axes_of(step.name, tuple(step.value.shape))
         steps.append(
             {
                 "name": step.name,
                 "formula": mathml(step.formula)[0],
                 "live": mathml(text)[0] if text else None,
-                **_drawing(block.axes_of(step.name, tuple(step.value.shape)), step.value.numpy(), place, keys),
+                **_drawing(axes, np.atleast_1d(step.value.numpy()), place, keys),
             }
         )
     return {
@@ -66,7 +72,9 @@ def _drawing(axes: str, value: Array, place: Place, keys: tuple[int, ...]) -> Pa
     return {
         "kind": kind,
         "drawn": packed(drawn),
-        "label": label.format(channel=place.channel, row=place.row, column=place.column, count=len(value)),
+        "label": label.format(
+            channel=place.channel, row=place.row, column=place.column, count=len(drawn if label == ROWS else value)
+        ),
         "shape": " × ".join(map(str, value.shape)),
         "facts": {"min": float(value.min()), "mean": float(value.mean()), "max": float(value.max())},
         "chosen": place.channel if axes in ("c", "mc") else None,
@@ -93,5 +101,10 @@ def _cut(axes: str, value: Array, place: Place, keys: tuple[int, ...]) -> tuple[
         case "qd" | "kd":
             return "bars", value[min(place.query, len(value) - 1)], words["place"]
         case "qk":
-            return "map", value[place.query].reshape(keys), words["row"]
-    return "rows", value.reshape(len(value), -1), words["strips"]
+            row = value[min(place.query, len(value) - 1)]
+            return "map", row.reshape(keys) if row.size == math.prod(keys) else row[None], words["row"]
+    if value.size <= LARGEST:
+        return "rows", value.reshape(len(value), -1), words["strips"]
+    while value.ndim > 2:
+        value = value[0]
+    return "rows", value[:MOST, :MOST], words["operation"]

@@ -180,7 +180,9 @@ def _compare(row: Row, readings: tuple[Reading, ...], outputs: Outputs) -> None:
     for reading in readings:
         for value in reading.value if isinstance(reading.value, tuple) else (reading.value,):
             flat = value.flatten()
-            near = [each for path in outputs if within(path, reading.layer) for _, each in outputs[path]]
+            near = [
+                each for path in outputs if within(path, reading.block.partition(" ")[0]) for _, each in outputs[path]
+            ]
             gaps = [float((flat - each).abs().max()) for each in near if each.numel() == flat.numel()]
             if not gaps:
                 row.unhooked += 1
@@ -188,4 +190,4 @@ def _compare(row: Row, readings: tuple[Reading, ...], outputs: Outputs) -> None:
             row.compared += 1
             row.equal += min(gaps) == 0
             if min(gaps) > row.differs:
-                row.differs, row.worst = min(gaps), f"{reading.layer} {reading.part.kind}"
+                row.differs, row.worst = min(gaps), f"{reading.block} {reading.part.kind}"

@@ -12,11 +12,8 @@ RAIL = {
     "skipped": "Skipped: {names}.",
 }
 FINDINGS = "In this network: {findings}."
-FOUND_FORMULA = (
-    "{mechanism} was found by its values: what it multiplies or reads was seen, and no formula of a paper is known "
-    "for it."
-)
-FOUND_STEPS = "This block was found by its values: its formula is not known, so there are no steps to show."
+FOUND_FORMULA = "No paper's formula is known for {mechanism}. Its steps are the operations that the network ran."
+NO_STEPS = "This block's features lie on no grid of rows and columns, so its steps are not drawn."
 
 PART_NAMES = {"cse": "channel (cSE)", "sse": "spatial (sSE)", "mul": "gate (mul)", "add": "term (add)"}
 ROLE_NAMES = {"gate": "gate", "logit": "logit", "term": "term", "distribution": "distribution"}
@@ -54,4 +51,5 @@ DRAWN = {
     "place": "the vector at row {row}, column {column}",
     "row": "what row {row}, column {column} reads",
     "strips": "a row for each channel, along the picture's edges",
+    "operation": "its first {count} rows",
 }

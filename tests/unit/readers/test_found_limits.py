@@ -181,12 +181,6 @@ def over_channels(net: Around, x: Tensor) -> Tensor:
     return (F.softmax(wide @ wide.transpose(1, 2), -1) @ wide)[:, :WIDTH].reshape(x.shape)
 
 
-def context_over_channels(net: Around, x: Tensor) -> Tensor:
-    wide = torch.cat([net.q(x), x[:, :4]], 1)
-    shares = F.softmax(wide.mean((2, 3)), -1)[:, None]
-    return x * (shares @ wide.flatten(2)).reshape(1, 1, *x.shape[2:])
-
-
 def along_the_other_axis(net: Around, x: Tensor) -> Tensor:
     q, k, v = positions(net, x)
     return (v @ F.softmax(q.transpose(1, 2) @ k, -1)).reshape(x.shape)
@@ -202,15 +196,44 @@ def shifted(net: Around, x: Tensor) -> Tensor:
     return x * (torch.sigmoid(net.gate(x.mean((2, 3)))) - 0.5)[:, :, None, None]
 
 
-@pytest.mark.parametrize(
-    "middle", [causal, torch_s_own, over_channels, context_over_channels, along_the_other_axis, turned, shifted]
-)
+@pytest.mark.parametrize("middle", [over_channels, turned])
 def test_what_is_not_read_is_named(middle: Any) -> None:
     x = picture(32, 32) if middle is turned else picture()
     findings = instrumented(middle).findings(x)
     assert findings.blocks == ()
     assert len(findings.skipped) == 1
-    assert findings.skipped[0].startswith("whole: Multi" if middle is torch_s_own else "(network): ")
+    assert findings.skipped[0].startswith("(network): ")
+
+
+@pytest.mark.parametrize(
+    ("middle", "layer", "mechanism", "kinds"),
+    [
+        (causal, "(network)", "Non-Local", ("affinity",)),
+        (torch_s_own, "whole", "self-attention", ("affinity", "affinity")),
+        (along_the_other_axis, "(network)", "Non-Local", ("affinity",)),
+        (shifted, "(network)", "eSE", ("channel",)),
+    ],
+)
+def test_what_is_written_otherwise_is_read(middle: Any, layer: str, mechanism: str, kinds: tuple[str, ...]) -> None:
+    [found] = instrumented(middle).findings(picture()).blocks
+    assert (found.layer, found.mechanism, found.kinds, found.verified) == (layer, mechanism, kinds, True)
+
+
+def test_a_shifted_gate_is_off_where_nothing_is_scaled() -> None:
+    x, plain = picture(), lively(Around(shifted))
+    off = explained(instrumented(shifted), x, Edit("(network)", "off"))
+    assert torch.allclose(off.attention[0].tensor, torch.tensor(1.5))
+    with torch.no_grad():
+        torch.testing.assert_close(off.logits, plain.fc(plain.stem(x).mean((2, 3)))[0])
+
+
+def test_a_causal_affinity_looks_back() -> None:
+    x, plain = picture(), lively(Around(causal))
+    found = explained(instrumented(causal), x).attention[0].values.matrix()
+    with torch.no_grad():
+        q, k, _ = positions(plain, plain.stem(x))
+        logits = (q.transpose(1, 2) @ k / WIDTH**0.5)[0]
+    torch.testing.assert_close(found, logits.masked_fill(torch.ones(256, 256).tril() == 0, -torch.inf).softmax(-1))
 
 
 def test_a_lone_strip_takes_no_other_gate_away() -> None:
@@ -220,15 +243,17 @@ def test_a_lone_strip_takes_no_other_gate_away() -> None:
 
     findings = instrumented(middle).findings(picture())
     assert [finding.kinds for finding in findings.blocks] == [("channel",)]
-    assert findings.skipped == ("(network): one strip without the other",)
+    assert [line.partition(". ")[0] for line in findings.skipped] == ["(network): one strip"]
 
 
-def test_a_gate_of_one_position_is_no_activation() -> None:
+def test_a_gate_on_pooled_features_is_named() -> None:
     def middle(net: Around, x: Tensor) -> Tensor:
         x = F.adaptive_avg_pool2d(x, 1)
         return x * torch.sigmoid(net.q(x))
 
-    assert [f.kinds for f in instrumented(middle).findings(picture()).blocks] == [("channel",)]
+    findings = instrumented(middle).findings(picture())
+    assert findings.blocks == ()
+    assert [line.partition(". ")[0] for line in findings.skipped] == ["(network): gate on a vector"]
 
 
 def test_a_softmax_over_axis_one_is_none_in_place() -> None:

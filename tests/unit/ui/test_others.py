@@ -25,6 +25,7 @@ from tests.unit.readers.blogs import First, Second
 from tests.unit.readers.modules import MODULES, C, lively
 from tests.unit.ui.conftest import unpack
 
+FORMULAS = {"SE", "CBAM", "Non-Local", "CA", "SK", "GC"}
 SIZE = 64  # of the pictures; the blocks see 16 x 16
 
 
@@ -106,18 +107,24 @@ def test_a_place_is_one_of_the_grid_that_is_asked(analyst: Analyst) -> None:
 
 
 @pytest.mark.parametrize("made", [First, Second])
-def test_what_was_found_by_its_values(analyst: Analyst, made: Any) -> None:
-    """No formula and no steps: the panels say so; the numbers are the record's."""
+def test_what_no_reader_knows(analyst: Analyst, made: Any) -> None:
+    """Its steps are the operations that ran, its formula its paper's; the numbers are the record's."""
     views = list(every(analyst, brought(made(), 16)))
     assert views
     for view in views:
         for part, make in SHOWS["source"].items():
             assert len(json.dumps(make(view), allow_nan=False)) < 1_000_000, part
-        assert stepviews.stepper(view)["none"] == texts.FOUND_STEPS
+        steps = stepviews.stepper(view)["steps"]
+        inside = view.explanation.inside(view.record.layer)
+        assert [step["name"] for step in steps[1:]] == [step.name for step in inside.steps]
+        assert all(step["formula"].startswith("<math") for step in steps)
+        for shown, step in zip(steps[1:], inside.steps, strict=True):
+            assert shown["facts"]["max"] == pytest.approx(float(step.value.max()))
         formula = blockviews.formula(view)
-        assert "found by its values" in formula["none"]
-        assert not formula["lines"]
-        assert formula["citation"] is None
+        known = view.record.mechanism in FORMULAS
+        assert bool(formula["lines"]) == known
+        assert (formula["none"] is None) == known
+        assert bool(formula["citation"]) == known
         figures = {figure["name"]: unpack(figure["values"]) for figure in sideviews.sides(view)["figures"]}
         assert np.array_equal(figures["before"], view.record.before)
         if view.record.kind == "affinity":

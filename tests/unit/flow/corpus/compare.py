@@ -148,9 +148,9 @@ def read(model: nn.Module, sight: Any, *given: Tensor) -> list[Read]:
     made = []
     for each in readings.attention:
         value = tuple(half[0] for half in each.value) if isinstance(each.value, tuple) else each.value[0]
-        where = (each.layer, each.call)
+        where = (each.block, each.call)
         features = readings.before[where][0], readings.after[where][0]
-        made.append(Read(each.layer, each.part.name, each.call, value, *features))
+        made.append(Read(each.block, each.part.name, each.call, value, *features))
     return made
 
 

@@ -1,0 +1,225 @@
+"""The reader: takes the tensors at some points of a pass, and puts others in their place."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from itertools import count
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map
+
+from attnviz.errors import GradientError
+from attnviz.flow.graph import Frame
+from attnviz.flow.record import SHAPES, following, name_of, tensors
+from attnviz.flow.sight import Point
+from attnviz.plain import PlainAttention
+
+Change = Callable[[Tensor], Tensor]
+Take = Callable[[Point, Tensor], Tensor]
+
+
+def copied(_: Point, tensor: Tensor) -> Tensor:
+    """A tensor as it is now: the network may go on working on it in place."""
+    return tensor.detach().clone()
+
+
+class Reader(TorchDispatchMode):
+    """Takes and changes tensors of one pass; use ``watching`` around it.
+
+    Args:
+        model: the network that was looked at.
+        points: where tensors are taken.
+        changes: for a point ("result" or "operand"), what its tensor becomes.
+        take: what is kept of a tensor at a point.
+        clock: a number for each thing that is taken, rising.
+        gradients: whether gradients have to pass through the changes. Below autograd it would not see them: then a
+            change is made where the function that computes the tensor returns it.
+
+    Attributes:
+        taken: what was kept, by point; ``times``: when.
+        changed: how often each change was made.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        points: tuple[Point, ...],
+        changes: Mapping[Point, Change] | None = None,
+        *,
+        take: Take = copied,
+        clock: Iterator[int] | None = None,
+        gradients: bool = False,
+    ) -> None:
+        TorchDispatchMode.__init__(self)
+        self.changes = changes or {}
+        self.taken: dict[Point, Tensor] = {}
+        self.times: dict[Point, int] = {}
+        self.changed: Counter[Point] = Counter()
+        self.due: list[tuple[Tensor, Point]] = []
+        self.operands: list[tuple[Tensor, Point]] = []
+        self._keep, self._clock, self._gradients = take, clock or count(), gradients
+        self._reading = frozenset(points)
+        self._paths = {id(module): path for path, module in model.named_modules()}
+        self._stack: list[Frame] = []
+        self._runs: Counter[str] = Counter()
+        self._counts: Counter[tuple[str, int, str]] = Counter()
+        self._wanted: dict[tuple[str, int, str], dict[int, list[Point]]] = defaultdict(lambda: defaultdict(list))
+        self._around: dict[tuple[str, str, int], list[Point]] = defaultdict(list)
+        self._pausing = False
+        for point in dict.fromkeys((*points, *self.changes)):
+            if point.where in ("result", "operand"):
+                self._wanted[point.path, point.call, point.name][point.ordinal].append(point)
+            else:
+                self._around[point.where, point.path, point.call].append(point)
+        self._names = {name for _, _, name in self._wanted}
+
+    @contextmanager
+    def watching(self) -> Iterator["Reader"]:
+        """The pass, in this thread."""
+        with ExitStack() as stack:
+            stack.enter_context(following(self))
+            stack.enter_context(self)
+            if self._gradients and self.changes:
+                stack.enter_context(_Returned(self))
+            stack.enter_context(PlainAttention())
+            yield self
+        for _, point in (*self.due, *self.operands):
+            raise _unseen(point)
+
+    @contextmanager
+    def pausing(self) -> Iterator[None]:
+        """What is computed meanwhile is not the network's."""
+        before, self._pausing = self._pausing, True
+        try:
+            yield
+        finally:
+            self._pausing = before
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        name = name_of(func)
+        if self._pausing or name not in self._names or name in SHAPES:
+            return func(*args, **kwargs)
+        path, call = self._stack[-1] if self._stack else ("", 0)
+        key = (path, call, name)
+        ordinal = self._counts[key]
+        self._counts[key] += 1
+        points = self._wanted[key].get(ordinal, []) if key in self._wanted else []
+        operands = [point for point in points if point.where == "operand"]
+        if operands:
+            args = self._operands(operands, args)
+        result = func(*args, **kwargs)
+        for point in points:
+            if point.where == "result":
+                self._result(point, list(tensors(result)))
+        return result
+
+    def _operands(self, points: list[Point], args: Any) -> Any:
+        found = list(tensors(args))
+        for point in points:
+            old = new = found[point.index]
+            if point in self.changes:
+                new = self.changes[point](old)
+                args = [new if each is old else each for each in args]
+                self.changed[point] += 1
+                self.operands.append((old, point)) if self._gradients else None
+            self._take(point, new)
+        return args
+
+    def _result(self, point: Point, found: list[Tensor]) -> None:
+        if point.index >= len(found):
+            return
+        tensor = found[point.index]
+        if point in self.changes:
+            self.changed[point] += 1
+            new = self.changes[point](tensor)
+            if self._gradients:
+                self.due.append((tensor, point))
+                self._take(point, new)
+                return
+            tensor.copy_(new)  # the operation's own output: whatever looks at it sees the change
+        self._take(point, tensor)
+
+    def _take(self, point: Point, tensor: Tensor) -> None:
+        if point in self._reading:
+            self.taken[point] = self._keep(point, tensor)
+            self.times.setdefault(point, next(self._clock))
+
+    def enter(self, module: nn.Module, args: Any) -> None:
+        """A module is about to run."""
+        path = self._paths.get(id(module), f"?{type(module).__name__}")
+        frame = Frame(path, self._runs[path])
+        self._runs[path] += 1
+        self._stack.append(frame)
+        self._pass_by("input", frame, args)
+
+    def leave(self, module: nn.Module, output: Any) -> None:
+        """It has run."""
+        path = self._paths.get(id(module), f"?{type(module).__name__}")
+        while self._stack:
+            frame = self._stack.pop()
+            if frame.path == path:
+                self._pass_by("output", frame, output)
+                return
+
+    def _pass_by(self, where: str, frame: Frame, found: Any) -> None:
+        points = self._around.get((where, *frame), ())
+        if points:
+            with self.pausing():
+                each = list(tensors(found))
+                for point in points:
+                    if point.index < len(each):
+                        self._take(point, each[point.index])
+
+
+class _Returned(TorchFunctionMode):
+    """Makes a reader's changes above autograd: in what a function returns, or in what it is given."""
+
+    def __init__(self, reader: Reader) -> None:
+        super().__init__()
+        self._reader = reader
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs, reader = kwargs or {}, self._reader
+        output = func(*args, **kwargs)
+        if not reader.due and not reader.operands:
+            return output
+        due, operands = reader.due, reader.operands
+        reader.due, reader.operands = [], []
+        with reader.pausing():
+            if operands:
+                args = self._given(operands, args)
+                output = func(*args, **kwargs)
+            return self._changed(due, output, in_place=any(output is each for each in args))
+
+    def _given(self, operands: list[tuple[Tensor, Point]], args: Any) -> Any:
+        """The arguments with the changed operands in them: the function is computed once more, from those."""
+        for old, point in operands:
+            if not any(old is each for each in args):
+                raise _unseen(point)
+            new = self._reader.changes[point](old)
+            args = tuple(new if each is old else each for each in args)
+        return args
+
+    def _changed(self, due: list[tuple[Tensor, Point]], output: Any, *, in_place: bool) -> Any:
+        for tensor, point in due:
+            # Without gradients: inside somebody's own autograd.Function, whose gradient would be another's.
+            if not torch.is_grad_enabled() or not any(tensor is each for each in tensors(output)):
+                raise _unseen(point)
+            new = self._reader.changes[point](tensor.clone() if in_place else tensor)
+            if in_place:  # whoever holds the tensor sees the change
+                return tensor.copy_(new)
+            output = tree_map(lambda each, old=tensor, new=new: new if each is old else each, output)
+        return output
+
+
+def _unseen(point: Point) -> GradientError:
+    where = point.path or "the network"
+    return GradientError(
+        f"{where} computes its attention inside a function that torch shows in one piece, so no gradient can pass "
+        "through an edit of it"
+    )
