@@ -91,7 +91,8 @@ def lay_out(claim: Claim, label: Label, kind: Kind | None) -> Layout:
         first = [i for i in free if _shared(claim, atoms[i])]
         return Layout(axes, (tuple(first), tuple(i for i in free if i not in first)))
     ways = [[i for i in free if atoms[i].kinds & PLACES == {way}] for way in order(claim)]
-    grid = [tuple(way) for way in ways if way]
+    tokens = [i for i in free if len(atoms[i].kinds & PLACES) > 1]  # places and what was put beside them
+    grid = [tuple(way) for way in (*ways, tokens) if way]
     rest = tuple(i for i in free if not atoms[i].kinds & PLACES)
     if kind in (Kind.SPATIAL, Kind.CONTEXT):
         return Layout(axes, tuple(grid))

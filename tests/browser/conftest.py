@@ -17,7 +17,7 @@ import gradio as gr
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 
 import attnviz
 from attnviz.ui.theme import head, theme
@@ -35,6 +35,7 @@ FLAGS = [
     "--disable-sync",
 ]
 NAMES = ("chromium", "chromium-browser", "google-chrome")
+PATIENCE = 180_000  # milliseconds: nothing fails for being slow on a busy machine
 Shows = Callable[[Callable[[], None]], Page]
 
 
@@ -91,16 +92,45 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        expect.set_options(timeout=PATIENCE)
         yield browser
         browser.close()
 
 
 @dataclass
 class Heard:
-    """What a page asked for, and what went wrong in it."""
+    """What a page asked for, what it still waits for, and what went wrong in it."""
 
     requests: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    waiting: set[Request] = field(default_factory=set)
+
+    def listen(self, page: Page) -> None:
+        page.on("request", self._asked)
+        page.on("requestfinished", self.waiting.discard)
+        page.on("requestfailed", self.waiting.discard)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", lambda line: self.errors.append(line.text) if line.type == "error" else None)
+
+    def _asked(self, request: Request) -> None:
+        self.requests.append(request.url)
+        if "/heartbeat/" not in request.url:  # which lasts as long as the page
+            self.waiting.add(request)
+
+
+def left_in_peace(page: Page, heard: Heard) -> None:
+    """From now on the page goes elsewhere only when it waits for nothing: what it misses then is an error to it."""
+    go = page.goto
+
+    def goto(address: str) -> None:
+        for _ in range(200):
+            if not heard.waiting:
+                break
+            page.wait_for_timeout(50)
+        heard.waiting.clear()
+        go(address)
+
+    page.goto = goto
 
 
 @pytest.fixture
@@ -113,10 +143,10 @@ def page(browser: Browser, served: str, heard: Heard) -> Iterator[Page]:
     """The app's page, its first view drawn. Whatever a test does, nothing leaves the machine and no script fails."""
     # Closed also where it fails: a page that is left open goes on working, and slows down every test after it.
     with closing(browser.new_context(viewport={"width": 1280, "height": 900})) as context:
+        context.set_default_timeout(PATIENCE)
         page = context.new_page()
-        page.on("request", lambda request: heard.requests.append(request.url))
-        page.on("pageerror", lambda error: heard.errors.append(str(error)))
-        page.on("console", lambda line: heard.errors.append(line.text) if line.type == "error" else None)
+        heard.listen(page)
+        left_in_peace(page, heard)
         visit(page, served)
         yield page
         strangers = [url for url in heard.requests if not url.startswith((served, "data:", "blob:"))]
@@ -137,6 +167,7 @@ def shows(browser: Browser) -> Iterator[Shows]:
             server_port=port, theme=theme(), head=head(), ssr_mode=False, prevent_thread_lock=True, quiet=True
         )
         page = browser.new_page(viewport={"width": 900, "height": 800})
+        page.set_default_timeout(PATIENCE)
         opened.extend((page, blocks))
         page.goto(f"http://127.0.0.1:{port}")
         page.wait_for_selector(".html-container > div > *", state="attached")

@@ -65,8 +65,8 @@ def check_tab(page: Page, title: str) -> None:
 def compared(page: Page, others: int = 0) -> None:
     """Wait until every network of the family, and that many others, has its row in Compare."""
     count = len(attnviz.catalogue("embedded")) + others
-    expect(page.locator(".av-compare .model")).to_have_count(count, timeout=60_000)
-    expect(page.locator(".av-compare .progress")).to_be_hidden(timeout=30_000)
+    expect(page.locator(".av-compare .model")).to_have_count(count)
+    expect(page.locator(".av-compare .progress")).to_be_hidden()
 
 
 def press(page: Page, selector: str, *keys: str) -> None:

@@ -35,8 +35,8 @@ def opened(page: Page) -> None:
 
 def ready(page: Page, models: list[str] = FAMILY) -> None:
     """Wait for these rows, and for no others, in this order."""
-    expect(page.locator(f"{PAGE} .model")).to_have_count(len(models), timeout=60_000)
-    expect(page.locator(f"{PAGE} .progress")).to_be_hidden(timeout=30_000)
+    expect(page.locator(f"{PAGE} .model")).to_have_count(len(models))
+    expect(page.locator(f"{PAGE} .progress")).to_be_hidden()
     found = page.locator(f"{PAGE} .model").evaluate_all("rows => rows.map((row) => row.dataset.id)")
     assert found == models
 
@@ -105,11 +105,11 @@ def test_another_photo_class_and_stage(page: Page, photo: Path) -> None:
 
 def test_a_stage_that_is_chosen_during_a_run_comes_after_it(page: Page) -> None:
     open_tab(page, "Compare")
-    expect(page.locator(f"{PAGE} .model").first).to_be_visible(timeout=30_000)
+    expect(page.locator(f"{PAGE} .model").first).to_be_visible()
     page.select_option(f"{PAGE} .stage", "stage2")
     page.select_option(f"{PAGE} .stage", "stage1")
     caption = page.locator(f'{PAGE} [data-id="resnet18t-se"] .attention figcaption')
-    expect(caption).to_contain_text("stage1", timeout=30_000)
+    expect(caption).to_contain_text("stage1")
     ready(page)
     expect(caption).to_contain_text("stage1")
     expect(page.locator(f"{PAGE} .stage")).to_have_value("stage1")

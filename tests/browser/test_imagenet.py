@@ -113,7 +113,7 @@ def fetched(page: Page, model_id: str) -> None:
 
 
 def shown(page: Page, model_id: str) -> None:
-    page.wait_for_function("id => window.attnviz?.get('state')?.model === id", arg=model_id, timeout=60_000)
+    page.wait_for_function("id => window.attnviz?.get('state')?.model === id", arg=model_id)
     settled(page)
 
 
@@ -128,7 +128,7 @@ def check(page: Page, explanation: Explanation) -> None:
 
 
 def test_where_they_are_is_told_without_being_waited_for(page: Page) -> None:
-    expect(page.locator(f'{MODELS} option[value="{SE}"]')).to_contain_text("10 MB", timeout=15_000)
+    expect(page.locator(f'{MODELS} option[value="{SE}"]')).to_contain_text("10 MB")
     expect(page.locator(f'{MODELS} option[value="{ECA}"]')).to_contain_text("out of reach")
     assert "good for two CPUs" in said(page, SE)
     assert page.locator(f"{MODELS} optgroup").first.get_attribute("label") == "One recipe, ten networks (Imagenette)"
@@ -150,7 +150,7 @@ def test_fetching_it_shows_progress_and_the_page_goes_on(page: Page, hub: Site, 
     bar = page.locator(f"{FETCHING} .progress")
     expect(bar).to_be_visible()
     hub.mood.more.release(3)
-    expect(bar.locator("span")).to_have_text("mobilenetv3_small_100.lamb_in1k: 3.0 MB of 10 MB", timeout=10_000)
+    expect(bar.locator("span")).to_have_text("mobilenetv3_small_100.lamb_in1k: 3.0 MB of 10 MB")
     assert bar.get_attribute("aria-valuenow") == "29"
     page.click('.av-prediction [data-index="4"]')  # what is open is open still
     settled(page)
@@ -244,7 +244,7 @@ def test_canceled_leaves_the_page_as_it_was(page: Page, hub: Site) -> None:
     hub.mood.trickle = PIECE
     page.select_option(f"{MODELS} select", SK)
     hub.mood.more.release(2)
-    expect(page.locator(f"{FETCHING} span")).to_contain_text("2.0 MB of 13 MB", timeout=10_000)
+    expect(page.locator(f"{FETCHING} span")).to_contain_text("2.0 MB of 13 MB")
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator(FETCHING)).to_be_hidden()
     expect(page.locator(".av-notice")).to_contain_text("Canceled: nothing was changed")
@@ -261,7 +261,7 @@ def test_who_closes_the_page_leaves_the_download(page: Page, hub: Site, served: 
     visit(other, served)
     other.select_option(f"{MODELS} select", SK)
     hub.mood.more.release(10)
-    expect(other.locator(f"{FETCHING} span")).to_contain_text("of 13 MB", timeout=10_000)
+    expect(other.locator(f"{FETCHING} span")).to_contain_text("of 13 MB")
     left = hub.left
     other.close()
     for _ in range(100):  # of the 120 pieces that are still to come
@@ -275,7 +275,7 @@ def test_who_closes_the_page_leaves_the_download(page: Page, hub: Site, served: 
 def test_other_bytes_than_were_published(page: Page, hub: Site) -> None:
     hub.mood.spoiled = True
     page.select_option(f"{MODELS} select", SK)
-    expect(page.locator(".av-notice")).to_contain_text("what came is not what was published", timeout=20_000)
+    expect(page.locator(".av-notice")).to_contain_text("what came is not what was published")
     expect(page.locator(FETCHING)).to_be_hidden()
     expect(page.locator(f"{MODELS} select")).to_have_value("resnet18t-scse")
     assert "/" not in page.locator(".av-notice span").inner_text()
@@ -284,7 +284,7 @@ def test_other_bytes_than_were_published(page: Page, hub: Site) -> None:
 def test_out_of_reach_says_what_to_do(page: Page) -> None:
     page.select_option(f"{MODELS} select", ECA)
     notice = page.locator(".av-notice")
-    expect(notice).to_contain_text("is out of reach", timeout=20_000)
+    expect(notice).to_contain_text("is out of reach")
     expect(notice).to_contain_text("set HF_HOME to a folder that has it, or run `attnviz fetch")
     expect(page.locator(f"{MODELS} select")).to_have_value("resnet18t-scse")
 
@@ -307,7 +307,7 @@ def test_two_visitors_share_one_download(page: Page, served: str, hub: Site) -> 
 def test_a_link_fetches_where_it_is_seen_and_then_is_followed(page: Page, served: str, hub: Site) -> None:
     hub.mood.trickle = 200_000
     page.goto(f"{served}/?model={TYPED}&channel=2&edit=uniform&class=crane+(134)")
-    expect(page.locator(f"{FETCHING} .progress")).to_be_visible(timeout=20_000)
+    expect(page.locator(f"{FETCHING} .progress")).to_be_visible()
     expect(page.locator(".av-notice")).to_contain_text("is fetched first")
     expect(page.locator(f"{MODELS} select")).to_have_value("resnet18t-scse")
     hub.mood.more.release(100)
@@ -325,7 +325,7 @@ def test_a_name_that_is_typed(page: Page, weights: dict[str, Path]) -> None:
     check(page, expected(TYPED, weights[TYPED]))
     page.fill(f"{MODELS} .name", "no_such_network")
     page.keyboard.press("Enter")
-    expect(page.locator(".av-notice")).to_contain_text("No model 'timm:no_such_network'", timeout=20_000)
+    expect(page.locator(".av-notice")).to_contain_text("No model 'timm:no_such_network'")
 
 
 def test_random_weights_are_a_choice_and_a_banner_says_so(page: Page, hub: Site) -> None:
@@ -370,7 +370,7 @@ def test_the_open_network_is_compared_too(page: Page, weights: dict[str, Path]) 
     expect(page.locator(f'.av-chooser option[value="{ECA}"]')).to_have_count(0)
     page.select_option(".av-chooser select", SE)
     page.click(".av-chooser .add")
-    expect(row).to_be_visible(timeout=60_000)
+    expect(row).to_be_visible()
     assert page.url.endswith("compare=" + ",".join([*FAMILY, SE]).replace(":", "%3A").replace(",", "%2C"))
 
 

@@ -283,7 +283,7 @@ def test_a_class_of_the_network_that_is_leaving_is_not_asked_of_the_next(page: P
         }""",
         random,
     )
-    page.wait_for_function("model => window.attnviz?.get('state')?.model === model", arg=random, timeout=60_000)
+    page.wait_for_function("model => window.attnviz?.get('state')?.model === model", arg=random)
     settled(page)
     assert page.evaluate("attnviz.get('state').target") is None
     check_cam(page, explained(random, first_example()))

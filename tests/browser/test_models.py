@@ -22,8 +22,8 @@ def opened(page: Page) -> None:
 
 
 def ready(page: Page) -> None:
-    expect(page.locator(f"{ROWS} tr.whole")).to_be_visible(timeout=30_000)
-    expect(page.locator(f"{PAGE} .csv")).to_be_enabled(timeout=30_000)
+    expect(page.locator(f"{ROWS} tr.whole")).to_be_visible()
+    expect(page.locator(f"{PAGE} .csv")).to_be_enabled()
 
 
 def counted(*models: str, side: int = SIZE) -> list[cost.Cost]:
@@ -123,7 +123,7 @@ def test_the_last_choice_stands(page: Page) -> None:
     opened(page)
     for model in ("resnet18t-eca", "resnet18t-nl", "resnet18t-gc"):
         page.select_option(f"{PAGE} .second", model)
-    expect(page.locator(f"{ROWS} .hint")).to_contain_text("+ GC", timeout=30_000)
+    expect(page.locator(f"{ROWS} .hint")).to_contain_text("+ GC")
     ready(page)
     check_totals(page, counted("resnet18t-plain", "resnet18t-gc"))
 
@@ -133,7 +133,7 @@ def test_a_pass_is_timed_on_request(page: Page) -> None:
     row = page.locator(f"{PAGE} tr[data-row='latency']")
     expect(row).to_have_count(0)
     page.click(f"{PAGE} .time")
-    expect(row.locator("td").first).to_contain_text("ms", timeout=30_000)
+    expect(row.locator("td").first).to_contain_text("ms")
     expect(row.locator("td")).to_have_count(3)
     for each in row.locator("td").all()[:2]:
         assert float(each.get_attribute("data-value") or 0) > 0
@@ -176,20 +176,20 @@ def test_a_link_holds_the_networks(page: Page, served: str) -> None:
     opened(page)
     page.select_option(f"{PAGE} .first", "resnet18t-gc")
     shown = "A: ResNet-18 thin + GC; B: ResNet-18 thin + SE"
-    expect(page.locator(f"{ROWS} .hint")).to_contain_text(shown, timeout=30_000)
+    expect(page.locator(f"{ROWS} .hint")).to_contain_text(shown)
     page.select_option(f"{PAGE} .side", "96")
-    expect(page.locator(f"{ROWS} [data-part='stage1']")).to_contain_text("32×24×24", timeout=30_000)
+    expect(page.locator(f"{ROWS} [data-part='stage1']")).to_contain_text("32×24×24")
     page.click(".av-toolbar .link")
     address = page.locator(".av-toolbar .address").input_value()
     assert "tab=models" in address
     assert "input=96" in address
     page.goto("about:blank")
     page.goto(address)
-    expect(page.locator(f"{ROWS} .hint")).to_contain_text(shown, timeout=30_000)
-    expect(page.locator(f"{ROWS} [data-part='stage1']")).to_contain_text("32×24×24", timeout=30_000)
+    expect(page.locator(f"{ROWS} .hint")).to_contain_text(shown)
+    expect(page.locator(f"{ROWS} [data-part='stage1']")).to_contain_text("32×24×24")
     page.goto(f"{served}/?tab=models&networks=resnet18t-gc,nobody")
     expect(page.locator(".av-notice")).to_contain_text("networks")
-    expect(page.locator(f"{ROWS} .hint")).to_contain_text("A: ResNet-18 thin, plain", timeout=30_000)
+    expect(page.locator(f"{ROWS} .hint")).to_contain_text("A: ResNet-18 thin, plain")
 
 
 @pytest.mark.parametrize("width", [390, 1280, 1920])

@@ -131,7 +131,7 @@ def bring(page: Page, architecture: str, path: Path) -> None:
 
 def refused(page: Page, line: str) -> None:
     said = page.locator(f"{PAGE} .said")
-    expect(said).to_contain_text(line, timeout=30_000)
+    expect(said).to_contain_text(line)
     assert "\n" not in said.inner_text()
     assert "/tmp" not in said.inner_text()
     expect(page.locator(f"{PAGE} .result")).to_be_hidden()
@@ -142,15 +142,13 @@ def test_weights_of_ones_own(tab: Page, weights: Path, uploads: Path, served: st
     page = tab
     bring(page, ARCHITECTURE, weights)
     said = page.locator(f"{PAGE} .found")
-    expect(said).to_have_text(
-        f"{ARCHITECTURE}: 8 blocks read and verified, 0 read but not verified, 0 skipped.", timeout=60_000
-    )
+    expect(said).to_have_text(f"{ARCHITECTURE}: 8 blocks read and verified, 0 read but not verified, 0 skipped.")
     assert page.locator(f"{PAGE} tbody tr").count() == 8
     expect(page.locator(f"{PAGE} tbody tr").first).to_contain_text("SE")
     assert not list(uploads.rglob("*mine.safetensors"))  # deleted once it is read
     page.click(f"{PAGE} .open")
     check_tab(page, "Inspect")
-    page.wait_for_function("window.attnviz?.get('state')?.model.startsWith('own:')", timeout=30_000)
+    page.wait_for_function("window.attnviz?.get('state')?.model.startsWith('own:')")
     settled(page)
     explanation = attnviz.explain(own.from_file(ARCHITECTURE, weights), first_example())
     check_predictions(page, explanation)
@@ -167,7 +165,7 @@ def test_weights_of_ones_own(tab: Page, weights: Path, uploads: Path, served: st
     assert token.removeprefix(zoo.OWN) not in page.url
     assert "model=own" in page.url
     visit(page, page.url)
-    expect(page.locator(".av-notice")).to_contain_text("was a person's own", timeout=20_000)
+    expect(page.locator(".av-notice")).to_contain_text("was a person's own")
     assert page.locator(".av-models select").input_value() == first_model()
 
 
@@ -176,7 +174,7 @@ def test_ones_own_is_compared_and_nobody_else_is_offered_it(
 ) -> None:
     page = tab
     bring(page, ARCHITECTURE, weights)
-    expect(page.locator(f"{PAGE} .open")).to_be_visible(timeout=60_000)
+    expect(page.locator(f"{PAGE} .open")).to_be_visible()
     page.get_by_role("tab", name="Compare").click()
     page.click(".av-chooser .nobody")
     group = page.locator(".av-chooser optgroup[label='Your own'] option")
@@ -185,7 +183,7 @@ def test_ones_own_is_compared_and_nobody_else_is_offered_it(
     page.select_option(".av-chooser select", own_id)
     page.click(".av-chooser .add")
     row = page.locator(f'.av-compare [data-id="{own_id}"].model')
-    expect(row).to_be_visible(timeout=60_000)
+    expect(row).to_be_visible()
     explanation = attnviz.explain(own.from_file(ARCHITECTURE, weights), first_example())
     assert float(row.locator("h3 b").get_attribute("data-value")) == same(explanation.top(1)[0][2])
     assert float(row.locator(".cam .map").get_attribute("data-high")) == same(float(explanation.cam.map.max()))
@@ -203,9 +201,9 @@ def test_ones_own_is_compared_and_nobody_else_is_offered_it(
 def test_another_family_s_network_may_follow(tab: Page, weights: Path) -> None:
     page = tab
     bring(page, ARCHITECTURE, weights)
-    expect(page.locator(f"{PAGE} .open")).to_be_visible(timeout=60_000)
+    expect(page.locator(f"{PAGE} .open")).to_be_visible()
     page.click(f"{PAGE} .open")
-    page.wait_for_function("window.attnviz?.get('state')?.model.startsWith('own:')", timeout=30_000)
+    page.wait_for_function("window.attnviz?.get('state')?.model.startsWith('own:')")
     settled(page)
     own_id = page.evaluate("attnviz.get('state').model")
     page.select_option(".av-models select", "resnet18t-se")
@@ -235,7 +233,7 @@ def test_two_visitors_with_the_same_file(
         )
         bring(page, ARCHITECTURE, weights)
     for page in (tab, other):
-        expect(page.locator(f"{PAGE} .open")).to_be_visible(timeout=60_000)
+        expect(page.locator(f"{PAGE} .open")).to_be_visible()
         expect(page.locator(f"{PAGE} .chosen")).to_have_text("mine.safetensors")
     assert [str(path) for path in uploads.rglob("*mine.safetensors")] == sent  # what came through no form of this page
     context.close()
@@ -296,10 +294,10 @@ def test_code_of_ones_own(tab: Page, tmp_path: Path) -> None:
     path.write_text(CODE)
     page.fill(f"{PAGE} .path", str(path))
     page.click(f"{PAGE} .code .load")
-    expect(page.locator(f"{PAGE} .found")).to_contain_text("1 block read and verified", timeout=30_000)
+    expect(page.locator(f"{PAGE} .found")).to_contain_text("1 block read and verified")
     expect(page.locator(f"{PAGE} tbody tr")).to_contain_text("eSE")
     page.click(f"{PAGE} .open")
-    page.wait_for_function("window.attnviz?.get('state')?.model.startsWith('own:')", timeout=30_000)
+    page.wait_for_function("window.attnviz?.get('state')?.model.startsWith('own:')")
     settled(page)
     explanation = attnviz.explain(own.from_code(path), first_example())
     check_predictions(page, explanation)
@@ -338,8 +336,8 @@ def test_a_network_that_scores_every_place(tab: Page, tmp_path: Path) -> None:
     path.write_text(PIXELS)
     page.fill(f"{PAGE} .path", str(path))
     page.click(f"{PAGE} .code .load")
-    page.click(f"{PAGE} .open", timeout=60_000)
-    page.wait_for_function("window.attnviz?.get('state')?.model.startsWith('own:')", timeout=30_000)
+    page.click(f"{PAGE} .open")
+    page.wait_for_function("window.attnviz?.get('state')?.model.startsWith('own:')")
     settled(page)
     expect(page.locator(f"{CAM} .note")).to_contain_text("scores every place")
     expect(page.locator(".av-prediction .none")).to_contain_text("choose one in Grad-CAM's panel")
@@ -394,5 +392,5 @@ def test_axe_finds_nothing(page: Page, served: str, weights: Path, theme: str) -
     refused(page, "There is no architecture")
     assert found(page) == []
     bring(page, ARCHITECTURE, weights)
-    expect(page.locator(f"{PAGE} .open")).to_be_visible(timeout=60_000)
+    expect(page.locator(f"{PAGE} .open")).to_be_visible()
     assert found(page) == []

@@ -21,7 +21,7 @@ MADE: dict[str, Callable[[], nn.Module]] = {
     "SK": lambda: SK(16, groups=4),
     "scSE": lambda: SCSE(16),
     "Non-Local": lambda: NonLocal(16),
-    "GC": lambda: GC(16),
+    "GC": lambda: GC(16, ratio=1 / 4),  # one hidden unit would be normalized to a constant
     "CA": lambda: CoordinateAttention(16),
 }
 
