@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # What `make app` installs: the lock, or with REQUIREMENTS=requirements.txt what its ranges allow.
 REQUIREMENTS ?= requirements.lock
 # A process for each core, up to four (tests/conftest.py says what runs in one of them).
-TESTS := -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadgroup --no-loadscope-reorder
+TESTS := -m pytest --numprocesses=auto --maxprocesses=4 --no-loadscope-reorder
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
 	--no-annotate --custom-compile-command "make lock"
 

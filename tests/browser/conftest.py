@@ -107,8 +107,8 @@ class Heard:
 
     def listen(self, page: Page) -> None:
         page.on("request", self._asked)
-        page.on("requestfinished", self.waiting.discard)
-        page.on("requestfailed", self.waiting.discard)
+        page.on("requestfinished", lambda request: self.waiting.discard(request))
+        page.on("requestfailed", lambda request: self.waiting.discard(request))
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("console", lambda line: self.errors.append(line.text) if line.type == "error" else None)
 
