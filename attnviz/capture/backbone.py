@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from attnviz.capture.edits import Edit, Means, Plan, mean_key, plan
 from attnviz.capture.findings import Findings, examine
-from attnviz.capture.flowing import FlowBlock, Search, changes_at, recorded, search
+from attnviz.capture.flowing import ROOT, FlowBlock, Search, changes_at, recorded, search
 from attnviz.capture.head import Head, find
 from attnviz.capture.outputs import scores
 from attnviz.capture.passes import Cut, Pass, running
@@ -24,7 +24,7 @@ from attnviz.cards import ModelCard
 from attnviz.errors import ModelError, OptionError, PictureError, ShapeError
 from attnviz.images import Picture
 from attnviz.mechanisms import Block, Mechanism, Step
-from attnviz.readers import twins
+from attnviz.readers import Reader, twins
 
 Preprocess = Callable[[Any], Tensor | tuple[Tensor, Picture]]
 
@@ -54,10 +54,12 @@ class Backbone:
         card: ModelCard | None = None,
         *,
         search: bool = False,
+        blocks: Mapping[str, str | Reader] | None = None,
     ) -> None:
         self.model = model
+        self._names, readers = _told(model, blocks or {})
         own = {path: module for path, module in model.named_modules() if isinstance(module, Mechanism) and path}
-        self.twins = twins(model, tuple(f"{path}." for path in own))
+        self.twins = twins(model, tuple(f"{path}." for path in own), readers)
         beside = {path: twin.mechanism for path, twin in self.twins.items()}
         self._known: dict[str, Block] = _in_order(model, {**own, **beside})
         self.blocks = self._known
@@ -149,7 +151,7 @@ class Backbone:
         with self._lock:
             if not self._searching or tuple(x.shape[1:]) in self._searches:
                 return
-            found = search(self.model, self.place(_noise(x[:1])), self._known)
+            found = search(self.model, self.place(_noise(x[:1])), self._known, self._names)
             self._searches[tuple(x.shape[1:])] = replace(
                 found, blocks=_in_order(self.model, {**self._known, **found.blocks})
             )
@@ -270,6 +272,18 @@ class Backbone:
             return find(self.model, watcher, output, tuple(self.blocks), (x.shape[2], x.shape[3]), again)
 
 
+def _told(model: nn.Module, blocks: Mapping[str, str | Reader]) -> tuple[dict[str, str], dict[str, Reader]]:
+    """What a person said of a network's blocks: names, and readers."""
+    paths = {path for path, _ in model.named_modules()}
+    for path, what in blocks.items():
+        if path.partition(" ")[0] not in paths | {ROOT}:
+            raise OptionError(f"blocks: this model has no module {path!r}")
+        if not isinstance(what, str) and not callable(what):
+            raise OptionError(f"blocks: {path} is a name or a reader (a function from the module), not {what!r}")
+    names = {path: what for path, what in blocks.items() if isinstance(what, str)}
+    return names, {path: what for path, what in blocks.items() if not isinstance(what, str)}
+
+
 def _in_order(model: nn.Module, blocks: Mapping[str, Block]) -> dict[str, Block]:
     """Blocks in the order in which the model holds them; what its own forward calls comes last."""
     order = {path: place for place, (path, _) in enumerate(model.named_modules())} | {"": math.inf}
@@ -313,6 +327,7 @@ def instrument(
     preprocess: Preprocess | None = None,
     classes: Sequence[str] | None = None,
     means: Means | None = None,
+    blocks: Mapping[str, str | Reader] | None = None,
 ) -> Backbone:
     """Make any network ready to be explained, in place; ``Backbone.close()`` undoes it.
 
@@ -321,6 +336,8 @@ def instrument(
         preprocess: picture -> tensor (1, C, H, W), or (tensor, Picture); without it tensors alone.
         classes: labels of the logits, in order.
         means: what "frozen" edits need, from ``measure_means``.
+        blocks: what you know of its attention, by path: a name ("SE") for what is found there, or a reader, a
+            function from the module to its ``attnviz.readers.Twin``.
     """
     if not isinstance(model, nn.Module):
         raise ModelError(f"a network is a torch.nn.Module, not {type(model).__name__}")
@@ -333,7 +350,7 @@ def instrument(
                 f"{path} is {kind}, so what happens in it cannot be watched; give the original module there"
             )
     # A compiled model's hooks never fire; the module that it wraps is the same network.
-    return Backbone(getattr(model, "_orig_mod", model), preprocess, classes, means, search=True)
+    return Backbone(getattr(model, "_orig_mod", model), preprocess, classes, means, search=True, blocks=blocks)
 
 
 @torch.inference_mode(False)

@@ -39,17 +39,20 @@ class Spot(NamedTuple):
 
 
 class FlowBlock(Block):
-    """A block that was found by looking: ``seen`` says where its values stand in a pass."""
+    """A block that was found by looking: ``seen`` says where its values stand in a pass.
 
-    def __init__(self, seen: flow.Block) -> None:
+    ``name`` is what a person calls it; else it has its paper's name, or its class's.
+    """
+
+    def __init__(self, seen: flow.Block, name: str | None = None) -> None:
         self.seen = seen
-        self.label = seen.mechanism or seen.name
+        self.label = name or seen.mechanism or seen.name
         self.channels = self.in_channels = seen.after[0].layout.shape[0]
         self.spots: dict[str, Spot] = {}
         self.sources: dict[Part, Spot] = {}  # what each of the parts is read from
         leading = any(each.role in (Role.GATE, Role.TERM) for each in seen.parts)
         self.parts = tuple(part for i in range(len(seen.parts)) for part in self._parts(i, leading))
-        paper = PAPERS.get(seen.mechanism or "")
+        paper = PAPERS.get(self.label)
         self.formula = paper.formula if paper is not None and isinstance(paper.formula, str) else ""
         self.citation, self.paper = (paper.citation, paper.paper) if paper is not None else ("", "")
 
@@ -95,19 +98,24 @@ def name_of(block: flow.Block) -> str:
     return f"{block.layer or ROOT} {block.number}" if block.number else block.layer or ROOT
 
 
-def search(model: nn.Module, x: Tensor, known: Iterable[str]) -> Search:
-    """What looking at a network finds besides the blocks, by path, that are known already."""
+def search(model: nn.Module, x: Tensor, known: Iterable[str], names: Mapping[str, str]) -> Search:
+    """What looking at a network finds besides the blocks, by path, that are known already.
+
+    ``names``: what a person calls some of them, by path.
+    """
     sight = flow.look(model, x)
     inside = tuple(f"{path}." for path in known)
     blocks = {
-        name_of(block): FlowBlock(block)
+        name_of(block): FlowBlock(block, names.get(name_of(block)))
         for block in sight.blocks
         if not any(
             f"{point.path}.".startswith(inside) for part in block.parts for each in part.points for point in each
         )
     }
     noted = [note for note in sight.noted if not f"{note.layer}.".startswith(inside)]
-    lines = (f"{note.layer or ROOT}: {note.what}. {note.reason}" for note in noted)
+    lines = [f"{note.layer or ROOT}: {note.what}. {note.reason}" for note in noted]
+    lost = [path for path in names if path not in blocks]
+    lines += [f"{path}: named {names[path]}. No attention was seen there." for path in lost]
     return Search(blocks, tuple(dict.fromkeys(lines)))
 
 

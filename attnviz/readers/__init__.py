@@ -5,10 +5,11 @@ its ``Twin``, and name the class in ``reads``; the test of all readers checks it
 """
 
 from attnviz.readers import branches, channel, context, gates, heads, strips
-from attnviz.readers.registry import known, reader_of, reads, reads_like, twin, twins
+from attnviz.readers.registry import Reader, known, reader_of, reads, reads_like, twin, twins
 from attnviz.readers.twin import Twin, assemble
 
 __all__ = [
+    "Reader",
     "Twin",
     "assemble",
     "branches",

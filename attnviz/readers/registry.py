@@ -1,9 +1,10 @@
 """Which reader reads which class: by its import path, else by its name and what it holds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from torch import nn
 
+from attnviz.errors import OptionError
 from attnviz.readers.twin import Twin
 
 Reader = Callable[[nn.Module], Twin | None]
@@ -50,11 +51,21 @@ def reader_of(module: nn.Module) -> Reader | None:
     return None
 
 
-def twins(model: nn.Module, inside: tuple[str, ...] = ()) -> dict[str, Twin]:
-    """Every module that a reader knows, by its path, the outermost ones; what lies in ``inside`` is passed over."""
+def twins(
+    model: nn.Module, inside: tuple[str, ...] = (), readers: Mapping[str, Reader] | None = None
+) -> dict[str, Twin]:
+    """Every module that a reader knows, by its path, the outermost ones; what lies in ``inside`` is passed over.
+
+    ``readers`` say by path how a module is to be read, whatever its class. Raises OptionError where one cannot.
+    """
     found: dict[str, Twin] = {}
+    for path, reader in (readers or {}).items():
+        made = reader(model.get_submodule(path))
+        if made is None:
+            raise OptionError(f"{path}: the reader that was given for it does not read it")
+        found[path] = made
     for path, module in model.named_modules():
-        if path.startswith((*inside, *(f"{outer}." for outer in found))):
+        if path in found or path.startswith((*inside, *(f"{outer}." for outer in found))):
             continue
         made = twin(module) if path else None
         if made is not None:

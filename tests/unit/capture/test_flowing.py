@@ -65,6 +65,21 @@ def affinity(net: Net, x: Tensor) -> Tensor:
     return F.softmax(net.q(x).flatten(2).mT @ net.k(x).flatten(2), -1)
 
 
+def strips(net: Net, x: Tensor) -> Tensor:
+    """Rows, then columns, beside each other: (B, C, H + W), as a test changes both."""
+    return torch.cat(
+        [net.q(x.mean(3, keepdim=True)).sigmoid()[..., 0], net.k(x.mean(2, keepdim=True)).sigmoid()[:, :, 0]], 2
+    )
+
+
+def volume(net: Net, x: Tensor) -> Tensor:
+    return net.q(x).sigmoid()
+
+
+def term(net: Net, x: Tensor) -> Tensor:
+    return net.fc1(x.mean((2, 3))).tanh()
+
+
 def scaled(net: Net, x: Tensor, g: Tensor) -> Tensor:
     return x * g.reshape(len(x), -1, 1, 1).expand_as(x)
 
@@ -81,13 +96,34 @@ def read(net: Net, x: Tensor, g: Tensor) -> Tensor:
     return x + (x.flatten(2) @ g.mT).view_as(x)
 
 
+def striped(net: Net, x: Tensor, g: Tensor) -> Tensor:
+    n = x.shape[2]
+    return x * g[:, :, :n, None] * g[:, :, None, n:]
+
+
+def plus(net: Net, x: Tensor, t: Tensor) -> Tensor:
+    return x + t[:, :, None, None]
+
+
 KINDS: dict[str, tuple[Make, Apply]] = {
     "channel": (channel, scaled),
     "channel in place": (channel_in_place, scaled),
     "spatial": (spatial, times),
     "branch": (branches, mixed),
     "affinity": (affinity, read),
+    "strips": (strips, striped),
+    "volume": (volume, times),
+    "term": (term, plus),
 }
+
+
+def striped(net: Net, x: Tensor, g: Tensor) -> Tensor:
+    n = x.shape[2]
+    return x * g[:, :, :n, None] * g[:, :, None, n:]
+
+
+def plus(net: Net, x: Tensor, t: Tensor) -> Tensor:
+    return x + t[:, :, None, None]
 
 
 def filled(number: float) -> Callable[[Tensor], Tensor]:
@@ -102,6 +138,15 @@ def cell(value: Tensor, number: float, *index: int) -> Tensor:
 
 def averaged(value: Tensor) -> Tensor:
     return value.flatten(1).mean(1).reshape(-1, *[1] * (value.dim() - 1)).expand_as(value)
+
+
+def averaged_strips(g: Tensor) -> Tensor:
+    return torch.cat([averaged(strip) for strip in (g[..., :8], g[..., 8:])], 2)
+
+
+def set_strips(g: Tensor) -> Tensor:
+    g = cell(g, 0.0, 2, 3)
+    return torch.cat([g[..., :9], torch.full_like(g[..., 9:10], 2.0), g[..., 10:]], 2)
 
 
 CHANGES: dict[tuple[str, str], tuple[Edit, Callable[[Tensor], Tensor]]] = {
@@ -125,6 +170,14 @@ CHANGES: dict[tuple[str, str], tuple[Edit, Callable[[Tensor], Tensor]]] = {
         Edit("(network)", "set", values={(0, None): 0.9}),
         lambda g: torch.stack([torch.full_like(g[:, 0], 0.9), g[:, 1]], 1),
     ),
+    ("strips", "off"): (Edit("(network)", "off"), filled(1)),
+    ("strips", "uniform"): (Edit("(network)", "uniform"), averaged_strips),
+    ("strips", "set"): (Edit("(network)", "set", values={("h", 2, 3): 0.0, ("w", None, 1): 2.0}), set_strips),
+    ("volume", "off"): (Edit("(network)", "off"), filled(1)),
+    ("volume", "uniform"): (Edit("(network)", "uniform"), averaged),
+    ("volume", "set"): (Edit("(network)", "set", values={(1, 2, 3): 0.0}), lambda g: cell(g, 0.0, 1, 2, 3)),
+    ("term", "off"): (Edit("(network)", "off"), filled(0)),
+    ("term", "forced"): (Edit("(network)", "forced", channel=0, value=-1), lambda t: cell(t, -1.0, 0)),
     ("affinity", "uniform"): (Edit("(network)", "uniform"), lambda a: a.mean(-1, keepdim=True).expand_as(a)),
     ("affinity", "set"): (Edit("(network)", "set", values={(7, 9): 0.0}), lambda a: cell(a, 0.0, 7, 9)),
 }
@@ -161,6 +214,34 @@ def test_an_edit_and_its_gradient(kind: str, how: str, layer: str) -> None:
     logits, cam = by_hand(lively(Net(make, apply, change)).double(), x, 2, layer)
     close_to(found.logits, logits.float())
     assert found.cam is not None, found.cam_reason
+    close_to(found.cam.signed, cam.float())
+
+
+@pytest.mark.parametrize("kind", ["channel", "term"])
+def test_a_shuffle_and_its_gradient(kind: str) -> None:
+    x, backbone = picture(), attnviz.instrument(lively(Net(*KINDS[kind])).double())
+    plain = attnviz.explain(backbone, x).attention[0].tensor
+    found = attnviz.explain(backbone, x, 2, cam_layer="stem", edits=Edit("(network)", "shuffled", seed=4))
+    order = [int((plain - value).abs().argmin()) for value in found.attention[0].tensor]
+    assert sorted(order) == list(range(C))
+    assert order != sorted(order)
+    logits, cam = by_hand(lively(Net(*KINDS[kind], lambda g: g[:, order])).double(), x, 2, "stem")
+    close_to(found.logits, logits.float())
+    close_to(found.cam.signed, cam.float())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_frozen_is_what_was_measured(kind: str) -> None:
+    x, others = picture(), torch.randn(3, 3, 8, 8, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
+    backbone = attnviz.instrument(lively(Net(*KINDS[kind])).double())
+    backbone.means = attnviz.measure_means(backbone, [others])
+    kept: list[Tensor] = []
+    with torch.no_grad():
+        lively(Net(*KINDS[kind], lambda g: kept.append(g) or g)).double()(others)
+    mean = kept[0].mean(0, keepdim=True)
+    found = attnviz.explain(backbone, x, 2, cam_layer="stem", edits=Edit("(network)", "frozen"))
+    logits, cam = by_hand(lively(Net(*KINDS[kind], lambda g: mean.expand_as(g))).double(), x, 2, "stem")
+    close_to(found.logits, logits.float())
     close_to(found.cam.signed, cam.float())
 
 
