@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from attnviz.flow.atoms import Label, places
 from attnviz.flow.block import Draft, Holder, Spot, same
 from attnviz.flow.claim import Found
-from attnviz.flow.graph import Frame, Graph, Op, Value
+from attnviz.flow.graph import Frame, Op, Value
 from attnviz.flow.layout import Layout, lay_out
 from attnviz.flow.neutral import NONE
+from attnviz.flow.residual import residual
 from attnviz.flow.sight import Block, Note, Part, Point, Sight
 from attnviz.flow.trace import descends
 from attnviz.flow.verify import CLOSE, output_of
@@ -69,7 +70,7 @@ def _block(found: Found, runs: list[Holder], classes: Mapping[str, str]) -> Bloc
         verified=error <= CLOSE,
         error=error,
         why="" if error <= CLOSE else why,
-        before=tuple(_before(found.graph, run) for run in alike),
+        before=tuple(_before(found, run) for run in alike),
         after=tuple(_after(found, run) for run in alike),
     )
 
@@ -154,8 +155,9 @@ def _features(draft: Draft, label: Label) -> Layout:
     return lay_out(draft.claim, label, Kind.VOLUME)
 
 
-def _before(graph: Graph, holder: Holder) -> Point:
+def _before(found: Found, holder: Holder) -> Point:
     """The input of the block's module that its features are made of; where that is not the block, the features."""
+    graph = found.graph
     draft = holder.parts[0]
     claim = draft.claim
     run = graph.runs.get(holder.frame)
@@ -170,6 +172,10 @@ def _before(graph: Graph, holder: Holder) -> Point:
         for index in (*exact, *fit):
             layout = _features(draft, run.inputs[index].label)
             return _around("input", holder.frame, index, layout)
+    end = residual(found, claim) if claim.keys else None
+    if end is not None:
+        place = next(i for i, value in enumerate(end[0].inputs) if value is end[1])
+        return _at("operand", end[0], place, _features(draft, end[1].label))
     place = next((i for i, value in enumerate(claim.op.inputs) if value is claim.features), 0)
     return _at("operand", claim.op, place, _features(draft, claim.op.inputs[place].label))
 
@@ -182,6 +188,9 @@ def _leads(outputs: list[Value], features: Value, value: Value) -> bool:
 def _after(found: Found, holder: Holder) -> Point:
     draft = holder.parts[-1]
     value: Value = output_of(found, holder, draft)
+    end = residual(found, draft.claim) if draft.claim.keys and not holder.whole else None
+    if end is not None:
+        return _at("result", end[0], 0, _features(draft, end[0].out.label))
     run = found.graph.runs.get(holder.frame)
     layout = _features(draft, value.label)
     if run is not None and value in run.outputs and holder.whole:

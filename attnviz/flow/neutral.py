@@ -15,6 +15,7 @@ from attnviz.flow.claim import Claim, Found
 from attnviz.flow.exclude import sums_with
 from attnviz.flow.graph import Frame, Op, Value, within
 from attnviz.flow.replay import Get, between, difference, replay
+from attnviz.flow.residual import residual
 from attnviz.flow.trace import scaled
 from attnviz.mechanisms import Kind, Role
 
@@ -34,10 +35,13 @@ class Meeting:
 
 def meetings(found: Found, frame: Frame, draft: Draft) -> list[Meeting]:
     """The places where a part's neutral value is sought, the best first."""
-    if draft.role is Role.LOGIT or draft.kind in (Kind.BRANCH, Kind.CONTEXT, Kind.AFFINITY):
+    if draft.role is Role.LOGIT or draft.kind in (Kind.BRANCH, Kind.CONTEXT):
         return []
     claim = draft.claim
     values = [spot.value for spot in draft.spots]
+    if draft.kind is Kind.AFFINITY:  # where it reads nothing, the features stay, if no bias is added to what is read
+        end = residual(found, claim)
+        return [Meeting(between(found.graph, values, end[0].out), end[0].out, end[1])] if end is not None else []
     made = []
     if claim.via is not None and claim.via.op is not None:  # one of several gates that are multiplied first
         others = [each for each in claim.via.op.live if each is not claim.gate]

@@ -17,6 +17,31 @@ from attnviz.flow.record import record
 from attnviz.flow.sight import Block, Point
 from attnviz.flow.trace import VIEWS
 
+WORDS = {
+    "_softmax": "softmax",
+    "addmm": "linear",
+    "amax": "max",
+    "bmm": "matrix product",
+    "mm": "matrix product",
+    "cat": "concatenate",
+    "clamp_min": "clamp",
+    "max_pool2d_with_indices": "max pool",
+    "mul": "product",
+    "add": "sum",
+    "sub": "difference",
+    "div": "quotient",
+    "rsub": "difference",
+    "native_batch_norm": "batch norm",
+    "_native_batch_norm_legit_no_training": "batch norm",
+    "native_group_norm": "group norm",
+    "native_layer_norm": "layer norm",
+    "upsample_bilinear2d": "enlarge",
+    "upsample_nearest2d": "enlarge",
+    "_adaptive_avg_pool2d": "mean of windows",
+    "adaptive_max_pool2d": "max of windows",
+    "avg_pool2d": "mean of windows",
+}
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Step:
@@ -123,7 +148,14 @@ def _step(op: Op, symbols: dict[int, str], value: Tensor, batch: int) -> Step:
     given = [symbols.get(each.id, "x") for each in op.live]
     shown, axes = _first(op.out, value, batch)
     layer = op.stack[-1].path if op.stack else ""
-    return Step(op.name.strip("_"), formula(op, given), symbols[op.out.id], shown, axes, layer)
+    return Step(
+        WORDS.get(op.name, op.name.strip("_").replace("_", " ")),
+        formula(op, given),
+        symbols[op.out.id],
+        shown,
+        axes,
+        layer,
+    )
 
 
 def _first(value: Value, tensor: Tensor, batch: int) -> tuple[Tensor, tuple[str, ...]]:

@@ -105,6 +105,10 @@ def plus(net: Net, x: Tensor, t: Tensor) -> Tensor:
     return x + t[:, :, None, None]
 
 
+def read_alone(net: Net, x: Tensor, g: Tensor) -> Tensor:
+    return (x.flatten(2) @ g.mT).view_as(x)
+
+
 KINDS: dict[str, tuple[Make, Apply]] = {
     "channel": (channel, scaled),
     "channel in place": (channel_in_place, scaled),
@@ -178,6 +182,7 @@ CHANGES: dict[tuple[str, str], tuple[Edit, Callable[[Tensor], Tensor]]] = {
     ("volume", "set"): (Edit("(network)", "set", values={(1, 2, 3): 0.0}), lambda g: cell(g, 0.0, 1, 2, 3)),
     ("term", "off"): (Edit("(network)", "off"), filled(0)),
     ("term", "forced"): (Edit("(network)", "forced", channel=0, value=-1), lambda t: cell(t, -1.0, 0)),
+    ("affinity", "off"): (Edit("(network)", "off"), filled(0)),
     ("affinity", "uniform"): (Edit("(network)", "uniform"), lambda a: a.mean(-1, keepdim=True).expand_as(a)),
     ("affinity", "set"): (Edit("(network)", "set", values={(7, 9): 0.0}), lambda a: cell(a, 0.0, 7, 9)),
 }
@@ -289,7 +294,7 @@ def test_an_edit_of_all_does_what_can_be_done_and_says_what_it_left() -> None:
     class Both(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.gate, self.reading = Net(channel, scaled), Net(affinity, read)
+            self.gate, self.reading = Net(channel, scaled), Net(affinity, read_alone)
 
         def forward(self, x: Tensor) -> Tensor:
             return self.gate(x) + self.reading(x)
