@@ -74,7 +74,7 @@ $(VENV)/bin/python:
 $(VENV)/.app-%: % pyproject.toml | $(VENV)/bin/python
 	rm -f $(VENV)/.app-* $(if $(filter %.lock,$<),,$(VENV)/.dev)
 	$(BIN)/python -m pip install --quiet $(if $(filter %.lock,$<),--require-hashes) -r $<
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip install --quiet --no-deps $(if $(filter %.lock,$<),--no-build-isolation) --editable .
 	touch $@
 
 $(VENV)/.dev: requirements-dev.lock pyproject.toml | $(VENV)/bin/python

@@ -182,6 +182,7 @@ class Explanation:
             "cam": {"layer": self.cam.layer} if self.cam else {"reason": self.cam_reason},
             "top": self.top(5) if self.logits is not None else None,
             "edits": [vars(edit) for edit in self.edits],
+            "left as it is": list(self.left),
             "attention": [
                 {name: getattr(r, name) for name in ("layer", "part", "call", "stage", "mechanism", "kind", "role")}
                 for r in self.attention

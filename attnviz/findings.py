@@ -9,11 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
+from attnviz import readers
+from attnviz.capture import Backbone
+from attnviz.capture.findings import Finding
+from attnviz.capture.flowing import ROOT, name_of
 from attnviz.errors import OptionError
 from attnviz.flow import Block, Note, Part, Sight, look
 from attnviz.mechanisms import Kind
-from attnviz.zoo.bare import Size, bare
+from attnviz.zoo.bare import Bare, Size, bare
 from attnviz.zoo.own import in_one_line
 
 SEED = 1  # of the noise
@@ -21,12 +26,16 @@ SEED = 1  # of the noise
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """A network that was looked at: its name, its weights in words, (H, W) of the noise, and what was found."""
+    """A network that was looked at: its name, its weights in words, (H, W) of the noise, and what was found.
+
+    ``read``: the blocks whose class a reader knows, with their classes; ``sight`` has all others.
+    """
 
     name: str
     weights: str
     size: Size
     sight: Sight
+    read: tuple[tuple[Finding, str], ...] = ()
 
 
 def findings(name: str, size: Size | None = None) -> Looked:
@@ -41,7 +50,22 @@ def findings(name: str, size: Size | None = None) -> Looked:
     found = bare(name, size)
     x = torch.randn(1, 3, *found.size, generator=torch.Generator().manual_seed(SEED))
     with in_one_line(f"a pass of noise 3 x {_by(found.size)} through {Path(name).name}"):
-        return Looked(name, found.weights, found.size, look(found.model, x))
+        return _looked(name, found, x)
+
+
+def _looked(name: str, found: Bare, x: Tensor) -> Looked:
+    sight, model = look(found.model, x), found.model
+    known = readers.twins(model)
+    if not known:
+        return Looked(name, found.weights, found.size, sight)
+    classes = {path: type(module).__name__ for path, module in model.named_modules()}
+    backbone = Backbone(model)
+    read = tuple((each, classes[each.layer]) for each in backbone.findings(x).blocks if each.layer in known)
+    backbone.close()
+    inside = tuple(f"{path}." for path in known)
+    blocks = tuple(block for block in sight.blocks if not any(f"{p.path}.".startswith(inside) for p in block.points))
+    noted = tuple(note for note in sight.noted if not f"{note.layer}.".startswith(inside))
+    return Looked(name, found.weights, found.size, Sight(blocks, noted), read)
 
 
 def size_of(text: str | None) -> Size | None:
@@ -57,9 +81,12 @@ def size_of(text: str | None) -> Size | None:
 def words(looked: Looked) -> Iterator[str]:
     """The lines that a person reads: one a block, then what was seen and is not claimed."""
     blocks, noted = looked.sight.blocks, grouped(looked.sight.noted)
-    verified = sum(block.verified for block in blocks)
+    verdicts = [*(finding.verified for finding, _ in looked.read), *(block.verified for block in blocks)]
     yield f"{looked.name}, {looked.weights}, on noise 3 x {_by(looked.size)}"
-    yield f"{len(blocks)} attention {_many('block', blocks)}, {verified} verified." if blocks else "No attention found."
+    total = f"{len(verdicts)} attention {_many('block', verdicts)}, {sum(verdicts)} verified."
+    yield total if verdicts else "No attention found."
+    for finding, kind in looked.read:
+        yield f"  {of_finding(finding, kind)}"
     for block in blocks:
         yield f"  {of_block(block)}"
     if noted:
@@ -77,14 +104,20 @@ def grouped(noted: Sequence[Note]) -> list[tuple[Note, int]]:
     return [(notes[0], len(notes)) for notes in found.values()]
 
 
+def of_finding(finding: Finding, kind: str) -> str:
+    """One line on a block whose class a reader knows."""
+    kinds = ", ".join(dict.fromkeys(map(str, finding.kinds)))
+    verified = f"verified, error {_number(finding.error)}" if finding.verified else "not verified"
+    return f"{finding.layer}: {kind}, {finding.mechanism}, read as its class is known: {kinds}; {verified}"
+
+
 def of_block(block: Block) -> str:
     """One line on a block."""
     what = f", {block.mechanism}" if block.mechanism else ""
     runs = f" (run {block.calls} times)" if block.calls > 1 else ""
     verified = f"verified, error {_number(block.error)}" if block.verified else f"not verified: {block.why}"
     parts = "; ".join(of_part(part) for part in block.parts)
-    number = f", block {block.number}" if block.number else ""
-    return f"{_place(block.layer)}{number}: {block.name}{what}{runs}: {parts}; {verified}"
+    return f"{name_of(block)}: {block.name}{what}{runs}: {parts}; {verified}"
 
 
 def of_part(part: Part) -> str:
@@ -127,6 +160,7 @@ def as_data(looked: Looked) -> dict[str, Any]:
         "network": looked.name,
         "weights": looked.weights,
         "input": [3, *looked.size],
+        "read": [_finding(finding, kind) for finding, kind in looked.read],
         "blocks": [_block(block) for block in looked.sight.blocks],
         "noted": [
             {"what": note.what, "reason": note.reason, "count": count, "first": note.layer}
@@ -135,10 +169,20 @@ def as_data(looked: Looked) -> dict[str, Any]:
     }
 
 
+def _finding(finding: Finding, kind: str) -> dict[str, Any]:
+    return {
+        "layer": finding.layer,
+        "class": kind,
+        "mechanism": finding.mechanism,
+        "kinds": [str(kind) for kind in finding.kinds],
+        "verified": finding.verified,
+        "error": finding.error if math.isfinite(finding.error) else None,
+    }
+
+
 def _block(block: Block) -> dict[str, Any]:
     return {
-        "layer": block.layer,
-        "number": block.number,
+        "layer": name_of(block),
         "class": block.name,
         "mechanism": block.mechanism,
         "calls": block.calls,
@@ -170,7 +214,7 @@ def _part(part: Part) -> dict[str, Any]:
 
 
 def _place(layer: str) -> str:
-    return layer or "the network itself"
+    return layer or ROOT
 
 
 def _by(sides: Sequence[int]) -> str:

@@ -22,7 +22,7 @@ from attnviz.capture.taps import Taps
 from attnviz.capture.values import AffinityMap
 from attnviz.cards import ModelCard
 from attnviz.errors import ModelError, OptionError, PictureError, ShapeError
-from attnviz.images import Picture
+from attnviz.images import Picture, load_picture
 from attnviz.mechanisms import Block, Mechanism, Step
 from attnviz.readers import Reader, twins
 
@@ -333,7 +333,7 @@ def instrument(
 
     Args:
         model: the network; it is put in eval mode and its parameters are frozen.
-        preprocess: picture -> tensor (1, C, H, W), or (tensor, Picture); without it tensors alone.
+        preprocess: picture (a PIL image in RGB) -> tensor (1, C, H, W), or (tensor, Picture); without it tensors alone.
         classes: labels of the logits, in order.
         means: what "frozen" edits need, from ``measure_means``.
         blocks: what you know of its attention, by path: a name ("SE") for what is found there, or a reader, a
@@ -349,8 +349,9 @@ def instrument(
             raise ModelError(
                 f"{path} is {kind}, so what happens in it cannot be watched; give the original module there"
             )
+    prepared = (lambda image: preprocess(load_picture(image))) if preprocess is not None else None
     # A compiled model's hooks never fire; the module that it wraps is the same network.
-    return Backbone(getattr(model, "_orig_mod", model), preprocess, classes, means, search=True, blocks=blocks)
+    return Backbone(getattr(model, "_orig_mod", model), prepared, classes, means, search=True, blocks=blocks)
 
 
 @torch.inference_mode(False)

@@ -112,12 +112,12 @@ def plan(
     for edit in edits:
         _check(edit)
         failed: list[EditError] = []
-        layers = _layers(edit, blocks)
-        for layer in layers:
+        everything = [(layer, part) for layer in _layers(edit, blocks) for part in _parts(edit, layer, blocks[layer])]
+        for layer, part in everything:
             try:
                 if layer in unverified:
                     raise EditError(f"{layer} was read but not verified: what an edit would do there is not known")
-                planned = _planned(edit, layer, blocks[layer], means, size)
+                planned = _functions(edit, layer, blocks[layer], part, means, size)
             except EditError as error:
                 if edit.layer != "*":
                     raise
@@ -127,18 +127,10 @@ def plan(
                 where = beside(layer, path) if layer in twins else f"{layer}.{path}"
                 change = Change(function, edit.call, edit.layer, edit.how == "frozen")
                 changes.setdefault(where, []).append(change)
-        if len(failed) == len(layers):
+        if len(failed) == len(everything):
             raise failed[0]
         left += map(str, failed)
-    return Plan(changes, tuple(left))
-
-
-def _planned(
-    edit: Edit, layer: str, block: Block, means: Means | None, size: tuple[int, ...]
-) -> list[tuple[str, "Function"]]:
-    """All of an edit in one block: (point, change)."""
-    parts = _parts(edit, layer, block)
-    return [each for part in parts for each in _functions(edit, layer, block, part, means, size)]
+    return Plan(changes, tuple(dict.fromkeys(left)))
 
 
 def _check(edit: Edit) -> None:

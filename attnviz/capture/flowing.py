@@ -119,12 +119,6 @@ def search(model: nn.Module, x: Tensor, known: Iterable[str], names: Mapping[str
     return Search(blocks, tuple(dict.fromkeys(lines)))
 
 
-def _points(block: flow.Block) -> Iterator[Point]:
-    for part in block.parts:
-        for points in part.points:
-            yield from points
-
-
 class FlowPass:
     """What one pass sees of such blocks, and changes in them.
 
@@ -151,7 +145,7 @@ class FlowPass:
     ) -> None:
         self._blocks, self._keep = blocks, {blocks[path].seen.id for path in keep & blocks.keys()}
         self._features = {p: b.seen.id for b in blocks.values() for p in (*b.seen.before, *b.seen.after)}
-        points = (*self._features, *(point for block in blocks.values() for point in _points(block.seen)))
+        points = (*self._features, *(point for block in blocks.values() for point in block.seen.points))
         edits, self._changed = changes_at(blocks, changes)
         self._reader = Reader(
             model, points if read else (), edits, take=self._take, clock=clock or count(), gradients=gradients

@@ -86,6 +86,11 @@ class Block:
     after: tuple[Point, ...]
 
     @property
+    def points(self) -> tuple[Point, ...]:
+        """Where its parts stand, in all its calls."""
+        return tuple(point for part in self.parts for points in part.points for point in points)
+
+    @property
     def id(self) -> str:
         """The layer, and the number where it has one."""
         return f"{self.layer} {self.number}" if self.number else self.layer

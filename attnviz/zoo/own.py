@@ -22,7 +22,7 @@ from attnviz.capture.findings import Findings
 from attnviz.capture.outputs import logits_of, scores
 from attnviz.errors import AttnvizError, ModelError
 from attnviz.images import Picture, load_picture
-from attnviz.stock import embedded_card
+from attnviz.stock import embedded_card, shortened
 from attnviz.stock.entries import DATASET
 from attnviz.zoo.control import random_card, random_model
 from attnviz.zoo.embedded import placed
@@ -100,7 +100,8 @@ def defined(path: str | Path) -> tuple[nn.Module, Mapping[str, Any]]:
     except (OSError, RuntimeError, ValueError):  # too long for a path, or the home of nobody
         there = False
     if not there:
-        raise ModelError("there is no such Python file: give the path of one on the server's machine, ending in .py")
+        asked = shortened(Path(str(path)).name)
+        raise ModelError(f"there is no Python file {asked}: give the path of one on the machine where attnviz runs")
     found = _ran(file)
     return _defined(found, file.name), found
 

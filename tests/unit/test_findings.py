@@ -112,7 +112,13 @@ def test_a_network_of_timm_with_random_weights() -> None:
     model = bare(name, (64, 96)).model
     layers = [path for path, module in model.named_modules() if type(module).__name__ == "SqueezeExcite"]
     assert layers
-    check(found, model, {layer: [f"{layer}.gate"] for layer in layers})
+    assert found["blocks"] == []
+    assert [block["layer"] for block in found["read"]] == layers
+    for block in found["read"]:
+        assert (block["class"], block["mechanism"], block["kinds"]) == ("SqueezeExcite", "SE", ["channel"])
+        assert block["verified"]
+        assert block["error"] < 1e-5
+    assert f"  {layers[0]}: SqueezeExcite, SE, read as its class is known: channel; verified" in run(name).stdout
 
 
 def test_a_file_of_somebody_s(tmp_path: Path) -> None:
@@ -177,7 +183,7 @@ def test_a_file_that_fails_is_one_line(tmp_path: Path, code: str, line: str) -> 
         ("timm:seresnet5", "timm:seresnet50"),
         ("torchvision:resnet_50", "torchvision:resnet50"),
         ("pytorchcv:cbam_resnet_50", "pytorchcv:cbam_resnet50"),
-        ("nothing/there.py", "there is no such Python file"),
+        ("nothing/there.py", "there is no Python file"),
     ],
 )
 def test_a_name_that_there_is_not_is_one_line(name: str, nearest: str) -> None:
@@ -195,8 +201,9 @@ def test_a_name_that_there_is_not_is_one_line(name: str, nearest: str) -> None:
 def test_networks_that_the_catalogue_does_not_list(name: str, mechanism: str) -> None:
     found = data(name, "--size", "32")
     assert found["weights"] == "random weights"
-    assert {block["mechanism"] for block in found["blocks"]} == {mechanism}
-    assert all(block["verified"] for block in found["blocks"])
+    blocks = [*found["read"], *found["blocks"]]
+    assert {block["mechanism"] for block in blocks} == {mechanism}
+    assert all(block["verified"] for block in blocks)
 
 
 def test_a_size_that_a_network_does_not_take_is_one_line() -> None:

@@ -284,9 +284,9 @@ class TestCode:
     @pytest.mark.parametrize("path", ["", "nothing.py", "/", "mine.txt", "a\0.py", "x" * 5000 + ".py"])
     def test_what_is_no_file(self, tmp_path: Path, path: str) -> None:
         (tmp_path / "mine.txt").write_text("model = 3")
-        with refused("there is no such Python file"):
+        with refused("there is no Python file"):
             own.from_code(tmp_path / path)
-        with refused("there is no such Python file"):
+        with refused("there is no Python file"):
             own.from_code("~nobody-of-that-name/mine.py")
 
 
