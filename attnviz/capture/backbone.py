@@ -288,7 +288,7 @@ def _in_order(model: nn.Module, blocks: Mapping[str, Block]) -> dict[str, Block]
     """Blocks in the order in which the model holds them; what its own forward calls comes last."""
     order = {path: place for place, (path, _) in enumerate(model.named_modules())} | {"": math.inf}
     layers = {path: block.seen.layer if isinstance(block, FlowBlock) else path for path, block in blocks.items()}
-    return dict(sorted(blocks.items(), key=lambda item: order[layers[item[0]]]))
+    return dict(sorted(blocks.items(), key=lambda item: order.get(layers[item[0]], math.inf)))
 
 
 def _noise(x: Tensor) -> Tensor:

@@ -286,6 +286,10 @@ def _shuffled(kind: Kind, seed: int) -> Function:
         if kind in (Kind.SPATIAL, Kind.CONTEXT, Kind.VOLUME):
             flat = value.flatten(-2)
             return flat[..., order(flat.shape[-1], raw.device)].reshape(raw.shape)
+        if kind is Kind.BRANCH and value.shape[-1] == 1:  # one share a branch: the branches change places
+            if value.shape[1] == 1:
+                raise EditError("each branch has one share, in a tensor of its own: shuffled has nothing to permute")
+            return value[:, order(value.shape[1], raw.device)].reshape(raw.shape)
         # The last axis: channels (channel, branch), a strip's positions, an affinity's keys.
         return value[..., order(value.shape[-1], raw.device)].reshape(raw.shape)
 

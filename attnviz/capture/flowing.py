@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from attnviz import flow, mechanisms
 from attnviz.capture.edits import Change
+from attnviz.capture.taps import beside, owner
 from attnviz.capture.values import AffinityMap, Flow, Reading
 from attnviz.errors import ModelError
 from attnviz.flow.read import readings as values_of
@@ -21,6 +22,7 @@ from attnviz.flow.sight import Point
 from attnviz.mechanisms import Block, Kind, Mechanism, Part, Role, Step
 from attnviz.mechanisms.non_local import Affinity, factors
 
+UNKNOWN = torch.tensor(float("nan"))  # features that do not lie as they did when they were looked at
 ROOT = "(network)"  # what a block in the network's own forward is called
 PAPERS: Mapping[str, type[Mechanism]] = {
     each.label: each
@@ -112,11 +114,62 @@ def search(model: nn.Module, x: Tensor, known: Iterable[str], names: Mapping[str
             f"{point.path}.".startswith(inside) for part in block.parts for each in part.points for point in each
         )
     }
+    left = unreadable(model, x, blocks)
+    blocks = {path: block for path, block in blocks.items() if path not in left}
     noted = [note for note in sight.noted if not f"{note.layer}.".startswith(inside)]
     lines = [f"{note.layer or ROOT}: {note.what}. {note.reason}" for note in noted]
     lost = [path for path in names if path not in blocks]
     lines += [f"{path}: named {names[path]}. No attention was seen there." for path in lost]
+    lines += [f"{path}: left out. {reason}" for path, reason in left.items()]
     return Search(blocks, tuple(dict.fromkeys(lines)))
+
+
+def unreadable(model: nn.Module, x: Tensor, blocks: Mapping[str, FlowBlock]) -> dict[str, str]:
+    """The blocks that cannot be read in a pass of one picture, or are not there what they are in one of two, and why.
+
+    A look runs the picture twice in its batch; torch and networks compute some things otherwise for one.
+    """
+    left: dict[str, str] = {}
+    one = _values(model, x, blocks)
+    try:
+        two = _values(model, x.expand(2, *x.shape[1:]).clone(), blocks)
+    except Exception:  # whatever a network raises that takes one picture only
+        two = {path: values for path, values in one.items() if values is not None}
+    for path in blocks:
+        single, double = one[path], two.get(path)
+        if single is None or double is None:
+            left[path] = "It is computed otherwise for one picture than for two, so it is not found again."
+        elif not all(_close(a[:1], b[:1]) for a, b in zip(single, double, strict=True)):
+            left[path] = "What stands in its place is another for one picture than for two."
+    return left
+
+
+def _values(model: nn.Module, x: Tensor, blocks: Mapping[str, FlowBlock]) -> dict[str, list[Tensor] | None]:
+    """Everything that is read of each block in a pass, None for those that cannot be."""
+    reading = FlowPass(model, blocks, {})
+    with flow.quiet(model), reading.watching():
+        model(x.clone())
+    found: dict[str, list[Tensor] | None] = {}
+    for path in blocks:
+        try:
+            flows = reading.flows([path]).values()
+            found[path] = [
+                *(value for around in flows for value in (around.before, around.after) if value is not None),
+                *(tensor for each in reading.readings([path]) for tensor in _tensors(each.value)),
+            ]
+        except ModelError:
+            found[path] = None
+    return found
+
+
+def _tensors(value: Tensor | tuple[Tensor, ...] | AffinityMap) -> tuple[Tensor, ...]:
+    if isinstance(value, AffinityMap):
+        return (value.theta,)
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _close(one: Tensor, two: Tensor) -> bool:
+    return one.shape == two.shape and bool((one - two).abs().max() <= 1e-3 * two.abs().max().clamp(min=1e-12))
 
 
 class FlowPass:
@@ -143,12 +196,17 @@ class FlowPass:
         clock: Iterator[int] | None = None,
         gradients: bool = False,
     ) -> None:
-        self._blocks, self._keep = blocks, {blocks[path].seen.id for path in keep & blocks.keys()}
+        self._blocks, self._keep = blocks, frozenset(blocks[path].seen.id for path in keep & blocks.keys())
         self._features = {p: b.seen.id for b in blocks.values() for p in (*b.seen.before, *b.seen.after)}
         points = (*self._features, *(point for block in blocks.values() for point in block.seen.points))
         edits, self._changed = changes_at(blocks, changes)
         self._reader = Reader(
-            model, points if read else (), edits, take=self._take, clock=clock or count(), gradients=gradients
+            model,
+            points if read else (),
+            edits,
+            take=taker(self._features, self._keep),
+            clock=clock or count(),
+            gradients=gradients,
         )
         self.pausing = self._reader.pausing
 
@@ -160,24 +218,28 @@ class FlowPass:
         """How often the points ran whose edits were made. Raises ModelError where one that should have did not."""
         for path, (_, points) in self._changed.items():
             if not all(self._reader.changed[point] for point in points):
-                raise _another(path.partition(":")[0])
+                raise _another(owner(path))
         return {path: len(block.seen.after) for path, (block, _) in self._changed.items()}
 
-    def flows(self) -> dict[tuple[str, int], Flow]:
-        """What goes into and comes out of each block, by path and call."""
+    def flows(self, paths: Iterable[str] | None = None) -> dict[tuple[str, int], Flow]:
+        """What goes into and comes out of each block (or those at ``paths``), by path and call."""
         found = {}
-        for path, block in self._blocks.items():
+        for path in self._blocks if paths is None else paths:
+            block = self._blocks[path]
             for call, (before, after) in enumerate(zip(block.seen.before, block.seen.after, strict=True)):
                 one, two = (taken_at(self._reader, block.seen, point) for point in (before, after))
+                if one is UNKNOWN or two is UNKNOWN:
+                    raise _another(path)
                 if block.seen.id in self._keep:
                     found[path, call] = Flow(_strength(one), _strength(two), one, two)
                 else:
                     found[path, call] = Flow(one, two)
         return found
 
-    def readings(self) -> Iterator[Reading]:
+    def readings(self, paths: Iterable[str] | None = None) -> Iterator[Reading]:
         """Each part's value in each call."""
-        for path, block in self._blocks.items():
+        for path in self._blocks if paths is None else paths:
+            block = self._blocks[path]
             try:
                 runs = [list(values_of(self._reader, block.seen, part)) for part in block.seen.parts]
             except ModelError:
@@ -190,15 +252,21 @@ class FlowPass:
                     else:
                         yield Reading(path, part, each.call, value, each.time)
 
-    def _take(self, point: Point, tensor: Tensor) -> Tensor:
-        layer = self._features.get(point)
+
+def taker(features: Mapping[Point, str], keep: frozenset[str]) -> Callable[[Point, Tensor], Tensor]:
+    """What a pass keeps of a tensor at a point: of features how strong they are, unless their block's are kept."""
+
+    def take(point: Point, tensor: Tensor) -> Tensor:
+        layer = features.get(point)
         if layer is None:
             return tensor.detach().clone()
         try:
-            features = point.layout.canonical(tensor.detach())
+            found = point.layout.canonical(tensor.detach())
         except (RuntimeError, ValueError):
-            raise _another(layer) from None
-        return features.clone() if layer in self._keep else _strength(features)
+            return UNKNOWN
+        return found.clone() if layer in keep else _strength(found)
+
+    return take
 
 
 def changes_at(
@@ -208,9 +276,10 @@ def changes_at(
     made: dict[Point, list[tuple[Spot, Kind, Change]]] = defaultdict(list)
     edited: dict[str, tuple[FlowBlock, list[Point]]] = {}
     for path, each in changes.items():
-        layer, _, name = path.partition(":")
-        if layer not in blocks:
+        layer = owner(path)
+        if layer == path or layer not in blocks:
             continue
+        name = path.removeprefix(beside(layer, ""))
         block = blocks[layer]
         edited[path] = (block, [])
         for call, point in enumerate(block.points(name)):
@@ -258,7 +327,7 @@ def _affinity(value: Tensor, head: int, part: flow.Part) -> AffinityMap:
 
 def _strength(x: Tensor) -> Tensor:
     """Mean over channels of |x|: (B, C, *grid) -> (B, *grid), with a row and a column at least."""
-    level = x.detach().abs().mean(1)
+    level = x.detach().abs().mean(1, dtype=torch.promote_types(x.dtype, torch.float32))
     return level if level.dim() > 2 else level.reshape(len(level), 1, -1)
 
 

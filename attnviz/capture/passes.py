@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from attnviz.capture.edits import Change
 from attnviz.capture.flowing import FlowBlock, FlowPass
-from attnviz.capture.taps import Taps, beside, current
+from attnviz.capture.taps import Taps, beside, current, owner
 from attnviz.capture.values import AffinityMap, Flow, Reading, canonical
 from attnviz.errors import EditError, OptionError
 from attnviz.mechanisms import Block, Kind, Mechanism, Part
@@ -65,7 +65,7 @@ class Pass:
         self._calls: Counter[str] = Counter()
         self._block_calls: Counter[str] = Counter()
         self._strips: dict[tuple[str, str | None], list[Tensor]] = {}
-        self._edited = {path.partition(":")[0] for path in self.changes if ":" in path}
+        self._edited = {owner(path) for path in self.changes if owner(path) != path}
         # Other people's blocks that are computed again beside themselves: to read what no submodule gives, or to edit.
         self._shadowed = (self._edited & set(self.twins)) | {
             layer for layer, twin in self.twins.items() if self.read and twin.inline
@@ -161,7 +161,7 @@ class Pass:
                 ran = self._calls[path] > (change.call or 0)
                 if change.first and change.call != 0 and self._calls[path] > 1:
                     raise EditError(
-                        f"{path} ran {self._calls[path]} times, and means are of its first call: say call=0"
+                        f"{owner(path)} ran {self._calls[path]} times, and means are of its first call: say call=0"
                     )
                 met[change.layer, change.call] = ran or met.get((change.layer, change.call), False)
         for (layer, call), ran in met.items():

@@ -42,7 +42,7 @@ class Taps:
         model: the network; each module under it is tapped under its dotted path.
         blocks: the attention blocks' paths: their input is wanted too.
         points: the only paths inside the blocks that are tapped.
-        twins: what stands beside other people's blocks; its points are tapped as "block:point".
+        twins: what stands beside other people's blocks; its points are tapped under ``beside``.
     """
 
     def __init__(
@@ -78,8 +78,13 @@ class Taps:
 
 
 def beside(block: str, point: str) -> str:
-    """The path of a twin's point: no module of the model has such a one."""
-    return f"{block}:{point}"
+    """The path of a point that stands beside the model's modules: none of them has such a one."""
+    return f"{block}\0{point}"
+
+
+def owner(path: str) -> str:
+    """The block of such a path."""
+    return path.partition("\0")[0]
 
 
 class Tap:

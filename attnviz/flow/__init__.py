@@ -17,7 +17,8 @@ columns alone, channels that read channels, several contexts, groups) is named i
 
 from attnviz.flow.look import look
 from attnviz.flow.read import Reading, Readings, read
+from attnviz.flow.record import quiet
 from attnviz.flow.sight import Block, Note, Part, Point, Sight
 from attnviz.flow.steps import Step, steps
 
-__all__ = ["Block", "Note", "Part", "Point", "Reading", "Readings", "Sight", "Step", "look", "read", "steps"]
+__all__ = ["Block", "Note", "Part", "Point", "Reading", "Readings", "Sight", "Step", "look", "quiet", "read", "steps"]

@@ -222,6 +222,8 @@ def sum_below(claim: Claim) -> Op | None:
 
 def _same_value(draft: Draft, claim: Claim) -> bool:
     one, two = draft.claim.root_ops, claim.root_ops
+    if _cut(draft.claim) or _cut(claim):  # a piece of what the squash gave is read where it is used
+        return False
     return draft.role is claim.role and draft.claim.what == claim.what and bool(one) and one == two
 
 

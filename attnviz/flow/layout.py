@@ -59,6 +59,8 @@ class Layout:
 
     def canonical(self, tensor: Tensor) -> Tensor:
         """The value, (B, ...) in the shape of its kind; of what is constant, the first entry."""
+        if tensor.dim() == len(self.axes) - 1:  # one picture without its batch, as a product of two matrices is
+            tensor = tensor[None]
         batch = self._batch(tensor)
         used, constant = self._order()
         split = self._split(tensor)
@@ -68,6 +70,8 @@ class Layout:
 
     def spread(self, value: Tensor, like: Tensor) -> Tensor:
         """The way back: a value (B, ...) as the tensor ``like`` has it."""
+        if like.dim() == len(self.axes) - 1:
+            return self.spread(value, like[None])[0]
         used, constant = self._order()
         pieces, batch = self.pieces, self._batch(like)
         split = value.reshape([*(pieces[i].size or batch for i in used), *(1 for _ in constant)])

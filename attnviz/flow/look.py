@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from attnviz.errors import ModelError, OptionError
 from attnviz.flow.assemble import assemble
-from attnviz.flow.block import holders
+from attnviz.flow.block import Holder, holders
 from attnviz.flow.claim import Found
 from attnviz.flow.find import find
 from attnviz.flow.graph import Graph, Value
@@ -36,6 +36,20 @@ def look(model: nn.Module, *inputs: Tensor) -> Sight:
     """
     model = original(model)
     check(model, inputs)
+    found, made, diverged = _looked(model, inputs)
+    if diverged is not None:  # what a network builds in its first pass, and keeps, is there in the next
+        found, made, diverged = _looked(model, inputs)
+    if diverged is not None:
+        for holder in made:
+            for part in holder.parts:
+                part.error, part.why = float("inf"), f"{str(diverged).capitalize()}."
+    _outside(found)
+    classes = {path: type(module).__name__ for path, module in model.named_modules()}
+    return assemble(found, made, classes)
+
+
+def _looked(model: nn.Module, inputs: Sequence[Tensor]) -> tuple[Found, list[Holder], DivergedError | None]:
+    """What is found and made of it, verified, or why it cannot be."""
     graph, double = recorded(model, inputs)
     label(graph)
     found = find(graph)
@@ -45,12 +59,8 @@ def look(model: nn.Module, *inputs: Tensor) -> Sight:
     try:
         verify(model, inputs, found, made, double=double)
     except DivergedError as error:
-        for holder in made:
-            for part in holder.parts:
-                part.error, part.why = float("inf"), f"{str(error).capitalize()}."
-    _outside(found)
-    classes = {path: type(module).__name__ for path, module in model.named_modules()}
-    return assemble(found, made, classes)
+        return found, made, error
+    return found, made, None
 
 
 def original(model: nn.Module) -> nn.Module:

@@ -140,7 +140,8 @@ def _affinity(part: Draft, _: Words) -> str | None:
 
 
 def _branch(part: Draft, _: Words) -> str | None:
-    return "SK" if part.role is Role.DISTRIBUTION else None
+    shares = part.spots[0].layout.shape
+    return "SK" if part.role is Role.DISTRIBUTION and shares[-1] > 1 else None
 
 
 def _always(word: str | None) -> Callable[[Draft, Words], str | None]:

@@ -43,6 +43,11 @@ def name_of(func: Any) -> str:
     return name[:-1] if name.endswith("_") and not name.endswith("__") else name
 
 
+def counted_as(name: str) -> str:
+    """Under which name an operation is counted: by the batch's size a product is one of matrices or of batches."""
+    return "bmm" if name == "mm" else name
+
+
 @functools.cache
 def written(func: Any) -> tuple[tuple[int, str, bool], ...]:
     """The arguments that an operation writes into: place, name, and whether it is an ``out=``."""
@@ -150,7 +155,7 @@ class Recorder(TorchDispatchMode):
         return result
 
     def _op(self, name: str, func: Any, args: Any, kwargs: Any, inputs: tuple[Value, ...]) -> Op:
-        key = (self._stack[-1] if self._stack else None, name)
+        key = (self._stack[-1] if self._stack else None, counted_as(name))
         op = Op(len(self.graph.ops), name, func, args, kwargs, inputs, tuple(self._stack), self._counts[key])
         self._counts[key] += 1
         self.graph.ops.append(op)

@@ -13,7 +13,7 @@ from attnviz.flow.formulas import formula
 from attnviz.flow.graph import Frame, Graph, Op, Value
 from attnviz.flow.label import label
 from attnviz.flow.look import check, original, recorded
-from attnviz.flow.record import record
+from attnviz.flow.record import counted_as, record
 from attnviz.flow.sight import Block, Point
 from attnviz.flow.trace import VIEWS
 
@@ -102,7 +102,11 @@ def _at(graph: Graph, point: Point) -> Value:
         run = graph.runs[frame]
         return (run.inputs if point.where == "input" else run.outputs)[point.index]
     for op in graph.ops:
-        if op.name == point.name and op.ordinal == point.ordinal and op.address[:2] == (point.path, point.call):
+        if (
+            counted_as(op.name) == counted_as(point.name)
+            and op.ordinal == point.ordinal
+            and op.address[:2] == (point.path, point.call)
+        ):
             return op.inputs[point.index] if point.where == "operand" else op.outputs[point.index]
     raise OptionError(f"{point.path or 'the network'} does not compute for this input what it computed before")
 

@@ -1,5 +1,6 @@
 """Edits of blocks that no reader knows: values, outputs and Grad-CAM against the network written out by hand."""
 
+import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 import attnviz
 from attnviz import Edit
@@ -285,9 +287,115 @@ def test_where_no_gradient_can_follow_an_edit_the_map_says_so() -> None:
     logits, _ = by_hand(lively(Net(channel, scaled, filled(1))).double(), x, 2, "stem")
     close_to(found.logits, logits.float())
     assert found.cam is None
-    assert "no gradient can pass through an edit of it" in str(found.cam_reason)
+    assert "no gradient can follow an edit of the network" in str(found.cam_reason)
     plain = attnviz.explain(backbone, x, 2, cam_layer="stem")
     close_to(plain.cam.signed, by_hand(lively(Net(channel, scaled)).double(), x, 2, "stem")[1].float())
+
+
+def doubled_gate(net: Net, x: Tensor) -> Tensor:
+    return net.fc2(pooled(x)).sigmoid()
+
+
+def in_place(net: Net, x: Tensor, g: Tensor) -> Tensor:
+    """A half of what the sigmoid gave, on features that are changed in place."""
+    x = x.clone()
+    x *= g[:, :C, None, None]
+    return x
+
+
+def sigmoid_in_place(net: Net, x: Tensor) -> Tensor:
+    z = net.fc1(pooled(x))
+    z.sigmoid_()
+    return z
+
+
+def written_out(net: Net, x: Tensor) -> Tensor:
+    return 1 / (1 + torch.exp(-net.fc1(pooled(x))))
+
+
+def pairs(net: Net, x: Tensor) -> Tensor:
+    return torch.matmul(net.q(x).flatten(2).mT, net.k(x).flatten(2)) / 64
+
+
+WRITTEN: dict[str, tuple[Make, Apply]] = {
+    "half of it, in place": (doubled_gate, in_place),
+    "sigmoid in place": (sigmoid_in_place, scaled),
+    "1 / (1 + exp(-z))": (written_out, scaled),
+    "matmul without a softmax": (pairs, read),
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_however_it_is_written_an_edit_has_its_gradient(name: str) -> None:
+    make, apply = WRITTEN[name]
+    x, backbone = picture(), attnviz.instrument(lively(Net(make, apply)).double())
+    found = attnviz.explain(backbone, x, 2, cam_layer="stem", edits=Edit("(network)", "uniform"))
+    change = {
+        "half of it, in place": lambda g: torch.cat([averaged(g[:, :C]), g[:, C:]], 1),
+        "matmul without a softmax": lambda a: a.mean(-1, keepdim=True).expand_as(a),
+    }.get(name, averaged)
+    logits, cam = by_hand(lively(Net(make, apply, change)).double(), x, 2, "stem")
+    close_to(found.logits, logits.float())
+    assert found.cam is not None, found.cam_reason
+    close_to(found.cam.signed, cam.float())
+
+
+def test_a_checkpoint_computes_again_without_the_edit_so_there_is_no_map() -> None:
+    def checked(net: Net, x: Tensor, g: Tensor) -> Tensor:
+        return checkpoint(lambda x: x * net.fc1(pooled(x)).sigmoid()[:, :, None, None], x, use_reentrant=False)
+
+    x, backbone = picture(), attnviz.instrument(lively(Net(lambda net, x: x, checked)).double())
+    assert attnviz.explain(backbone, x, 2, cam_layer="stem").cam is not None
+    found = attnviz.explain(backbone, x, 2, cam_layer="stem", edits=Edit("(network)", "off"))
+    assert found.cam is None
+    assert "a checkpoint" in str(found.cam_reason)
+    logits, _ = by_hand(lively(Net(channel, lambda net, x, g: x)).double(), x, 2, "stem")
+    close_to(found.logits, logits.float())
+
+
+def test_one_picture_is_read_as_two_are() -> None:
+    """By the batch's size a product of matrices is computed otherwise, and code may do something else."""
+
+    def crossed(net: Net, x: Tensor, _: Tensor) -> Tensor:
+        tokens = x.flatten(2).mT
+        q, k, v = (tokens @ layer.weight.flatten(1).mT for layer in (net.q, net.k, net.last_q))
+        return x + torch.bmm(torch.bmm(q, k.mT).softmax(-1), v).mT.reshape(x.shape)
+
+    model = lively(Net(lambda net, x: x, crossed))
+    model.last_q = nn.Conv2d(C, C, 1)
+    model = model.double()
+    x, backbone = picture(), attnviz.instrument(model)
+    [record] = attnviz.explain(backbone, x).attention
+    with torch.no_grad():
+        tokens = model.stem(x).tanh().flatten(2).mT
+        q, k = (tokens @ layer.weight.flatten(1).mT for layer in (model.q, model.k))
+    close_to(record.values.matrix(), (q @ k.mT).softmax(-1)[0].float())
+
+
+def test_what_is_another_for_one_picture_is_left_out_and_said() -> None:
+    def squeezed(net: Net, x: Tensor) -> Tensor:
+        z = F.adaptive_avg_pool2d(x, 1).squeeze()  # of one picture the batch goes, too
+        return net.fc1(z.view(len(x), -1)).sigmoid() if z.dim() > 1 else (net.fc2(z)[:C] + 1).tanh()[None]
+
+    x, backbone = picture(), attnviz.instrument(lively(Net(squeezed, scaled)).double())
+    found = attnviz.explain(backbone, x)
+    assert found.attention == ()
+    assert [line.partition(". ")[0] for line in found.findings.skipped] == ["(network): left out"]
+
+
+def test_nothing_of_a_pass_stays_when_its_explanation_goes() -> None:
+    x, backbone = picture(), attnviz.instrument(lively(Net(affinity, read)).double())
+    attnviz.explain(backbone, x)
+    gc.collect()
+    before = sum(isinstance(each, Tensor) for each in gc.get_objects())
+    gc.disable()
+    try:
+        for _ in range(3):
+            attnviz.explain(backbone, x)
+        after = sum(isinstance(each, Tensor) for each in gc.get_objects())
+    finally:
+        gc.enable()
+    assert after <= before
 
 
 def test_an_edit_of_all_does_what_can_be_done_and_says_what_it_left() -> None:
