@@ -139,7 +139,7 @@ class Backbone:
         key = tuple(x.shape)
         with self._lock:
             if key not in self._findings:
-                watcher = self._pass(x, keep=frozenset(self.blocks))
+                watcher = self._pass(x, keep=frozenset(self._known))
                 with torch.inference_mode(False), torch.no_grad(), running(watcher):
                     self.model(self.place(_noise(x)))
                 self._findings[key] = Findings(examine(watcher.blocks, watcher), self._search(x).skipped)
@@ -151,11 +151,21 @@ class Backbone:
         with self._lock:
             if not self._searching or tuple(x.shape[1:]) in self._searches:
                 return
-            found = search(self.model, self.place(_noise(x[:1])), self._known, self._names)
+            found = self._look(self.place(_noise(x[:1])))
             self._searches[tuple(x.shape[1:])] = replace(
                 found, blocks=_in_order(self.model, {**self._known, **found.blocks})
             )
             self.blocks = _in_order(self.model, {**self.blocks, **found.blocks})
+
+    def _look(self, x: Tensor) -> Search:
+        try:
+            return search(self.model, x, self._known, self._names)
+        except Exception:
+            # A block that is known says in a line of which size its features have to be; torch says less.
+            checking = Pass(self.model, self.taps, self._known, self.twins, read=False)
+            with torch.inference_mode(False), torch.no_grad(), running(checking):
+                self.model(x.clone())
+            raise
 
     def _search(self, x: Tensor) -> Search:
         """All that is known of the network where it is given pictures of that shape."""

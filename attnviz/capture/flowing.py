@@ -114,13 +114,15 @@ def search(model: nn.Module, x: Tensor, known: Iterable[str], names: Mapping[str
             f"{point.path}.".startswith(inside) for part in block.parts for each in part.points for point in each
         )
     }
-    left = unreadable(model, x, blocks)
+    strange = [path for path in blocks if path.startswith("?")]
+    left = dict.fromkeys(strange, "The network calls it and does not hold it: put it into an nn.ModuleList.")
+    left |= unreadable(model, x, {path: block for path, block in blocks.items() if path not in left})
     blocks = {path: block for path, block in blocks.items() if path not in left}
     noted = [note for note in sight.noted if not f"{note.layer}.".startswith(inside)]
     lines = [f"{note.layer or ROOT}: {note.what}. {note.reason}" for note in noted]
     lost = [path for path in names if path not in blocks]
     lines += [f"{path}: named {names[path]}. No attention was seen there." for path in lost]
-    lines += [f"{path}: left out. {reason}" for path, reason in left.items()]
+    lines += [f"{path.lstrip('?')}: left out. {reason}" for path, reason in left.items()]
     return Search(blocks, tuple(dict.fromkeys(lines)))
 
 

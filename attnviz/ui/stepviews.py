@@ -11,7 +11,7 @@ from attnviz.ui.blockviews import barred, mathml, per_channel
 from attnviz.ui.payloads import Array, Payload, packed
 
 ROWS = texts.DRAWN["operation"]
-LARGEST, MOST = 2**18, 256  # numbers of a value that is drawn whole; rows and columns of what is drawn of others
+LARGEST, MOST = 2**14, 64  # numbers of a value that is drawn whole; rows and columns of what is drawn of others
 INPUT = r"x \in \mathbb{R}^{C \times H \times W}"
 
 

@@ -383,6 +383,20 @@ def test_what_is_another_for_one_picture_is_left_out_and_said() -> None:
     assert [line.partition(". ")[0] for line in found.findings.skipped] == ["(network): left out"]
 
 
+def test_a_module_in_a_plain_list_is_left_out_and_said() -> None:
+    class Held(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = [lively(Net(channel, scaled)).double()]
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.inner[0](x)
+
+    found = attnviz.explain(attnviz.instrument(Held()), picture().double())
+    assert found.attention == ()
+    assert found.findings.skipped[0].startswith("Net: left out. The network calls it and does not hold it")
+
+
 def test_nothing_of_a_pass_stays_when_its_explanation_goes() -> None:
     x, backbone = picture(), attnviz.instrument(lively(Net(affinity, read)).double())
     attnviz.explain(backbone, x)

@@ -249,7 +249,7 @@ class Heads(Ending):
 @pytest.mark.parametrize(
     ("make", "beside", "off", "layer"),
     [
-        (Gates, ("sa",), (), "body"),
+        (Gates, ("sa.conv1", "sa"), (), "body"),
         (Mask, ("mask",), (), "body"),
         (Strips, (), ("h", "w"), "body"),
         (Last, (), ("norm",), "body"),

@@ -297,8 +297,17 @@ def test_the_snippet_names_a_class_by_index_where_its_label_is_another_s_too(ana
     assert "target='zebra')" in exports.snippet(analyst.view(State(analyst.first.source, model, target=340)))
 
 
-def test_attention_that_is_not_read_is_no_lack_of_it(analyst: Analyst) -> None:
+def test_a_transformer_is_read_head_by_head(analyst: Analyst) -> None:
     view = analyst.view(State(analyst.first.source, "random:timm:vit_tiny_patch16_224"))
+    assert [r.part for r in view.explanation.attention[:3]] == [f"affinity head {head}" for head in range(3)]
+    assert view.record.values.matrix().shape == (197, 197)
+    for part, make in SHOWS["source"].items():
+        assert len(json.dumps(make(view), allow_nan=False)) < 1_000_000, part
+    assert stepviews.stepper(view)["none"] == texts.NO_STEPS  # tokens and a class token are no grid
+
+
+def test_attention_that_is_not_read_is_no_lack_of_it(analyst: Analyst) -> None:
+    view = analyst.view(State(analyst.first.source, "random:timm:mobilevit_xxs"))  # windows
     assert view.record is None
     assert payloads.attention(view)["empty"] == texts.UNREAD_ATTENTION
     assert payloads.rail(view)["skipped"]
