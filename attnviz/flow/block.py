@@ -1,5 +1,6 @@
 """Blocks: the smallest run of a module that holds a gate and its use, with all the parts that are in it."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -222,9 +223,17 @@ def sum_below(claim: Claim) -> Op | None:
 
 def _same_value(draft: Draft, claim: Claim) -> bool:
     one, two = draft.claim.root_ops, claim.root_ops
-    if _cut(draft.claim) or _cut(claim):  # a piece of what the squash gave is read where it is used
-        return False
+    if draft.kind is not Kind.BRANCH and any(_piece(each) for each in (draft.claim, claim)):
+        return False  # a piece of what the squash gave is read where it is used
     return draft.role is claim.role and draft.claim.what == claim.what and bool(one) and one == two
+
+
+def _piece(claim: Claim) -> bool:
+    """Whether the gate is less than what its root gives, and not because the features are less, too."""
+    path: list[Op] = []
+    walk(claim.features, VIEWS, path)
+    less = math.prod(claim.gate.shape) < math.prod(claim.roots[0].value.shape)
+    return less and not any(op.name in CUTS for op in path)
 
 
 def _cut(claim: Claim) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 import attnviz
@@ -245,6 +246,10 @@ def test_a_number_too_large_for_the_model() -> None:
         attnviz.explain(backbone, picture() * 1e6)
 
 
+def gray(value: int) -> Image.Image:
+    return Image.new("L", (3, 2), value)
+
+
 SHAPES = [(3, 48, 48), (2, 3, 48, 48), (0, 3, 48, 48), (1, 3, 0, 48), (1, 0, 48, 48), (48, 48), (), (1, 3, 4, 48, 48)]
 
 
@@ -252,7 +257,7 @@ SHAPES = [(3, 48, 48), (2, 3, 48, 48), (0, 3, 48, 48), (1, 3, 0, 48), (1, 0, 48,
 def test_other_shapes(shape: tuple[int, ...]) -> None:
     for backbone in tapped("resnet18t-se"), attnviz.instrument(seeded(Tiny), preprocess=lambda x: torch.zeros(shape)):
         with pytest.raises(ShapeError, match=r"\(1, C, H, W\)") as caught:
-            attnviz.explain(backbone, torch.zeros(shape) if backbone is tapped("resnet18t-se") else "picture.png")
+            attnviz.explain(backbone, torch.zeros(shape) if backbone is tapped("resnet18t-se") else gray(4))
         assert str(shape) in str(caught.value)
         assert "\n" not in str(caught.value)
 
@@ -260,9 +265,23 @@ def test_other_shapes(shape: tuple[int, ...]) -> None:
 def test_preprocessing() -> None:
     with pytest.raises(ModelError, match="preprocess"):
         attnviz.explain(tapped("resnet18t-se"), "picture.png")
-    backbone = attnviz.instrument(family("resnet18t-se"), preprocess=lambda image: picture(int(image)))
-    same(attnviz.explain(backbone, "4", 1), attnviz.explain(tapped("resnet18t-se"), picture(4), 1))
-    assert attnviz.explain(backbone, "4").picture is None
+    backbone = attnviz.instrument(family("resnet18t-se"), preprocess=lambda image: picture(image.getpixel((0, 0))[0]))
+    same(attnviz.explain(backbone, gray(4), 1), attnviz.explain(tapped("resnet18t-se"), picture(4), 1))
+    assert attnviz.explain(backbone, gray(4)).picture is None
+
+
+def test_preprocessing_is_handed_a_picture_whatever_was_given(tmp_path: Path) -> None:
+    gray(9).save(tmp_path / "nine.png")
+    seen: list[Any] = []
+    backbone = attnviz.instrument(family("resnet18t-se"), preprocess=lambda image: (seen.append(image), picture(0))[1])
+    for given in (tmp_path / "nine.png", str(tmp_path / "nine.png"), (tmp_path / "nine.png").read_bytes(), gray(9)):
+        attnviz.explain(backbone, given)
+    attnviz.explain(backbone, np.full((2, 3, 3), 9, np.uint8))
+    assert [(type(each), each.mode, each.size, each.getpixel((0, 0))) for each in seen] == [
+        (Image.Image, "RGB", (3, 2), (9, 9, 9))
+    ] * 5
+    with pytest.raises(PictureError, match="does not exist"):
+        attnviz.explain(backbone, "nowhere.png")
 
 
 @pytest.mark.parametrize("size", [(16, 16), (8, 8), (17, 240), (4, 9)], ids=str)
