@@ -75,7 +75,7 @@ def test_a_row_lies_on_the_picture_and_misses_what_falls_outside(name: str) -> N
         close_to(matrix, weights.flatten(1).float())
         close_to(matrix.sum(1), 1 - missing)
         close_to(record.values.row((1, 2)), weights[side + 2].float())
-    assert 0.05 < float(outside.max()) < 1
+    assert 0.05 < float(outside.max()) <= 1  # of a row near the edge nothing may be left
 
 
 @HALO
