@@ -51,9 +51,11 @@ def looped(module: HaloAttn, x: Tensor) -> tuple[Tensor, Tensor]:
                     content = match[place[0]][place[1]] if inside else 0.0
                     far = above[u - i % side + window - 1] + beside[v - j % side + window - 1]
                     far *= module.scale if module.scale_pos_embed else 1
-                    logits[(*place, inside)] = exp(content * module.scale + far)
-            total = sum(logits.values())
-            for (row, column, inside), value in logits.items():
+                    logits[(*place, inside)] = content * module.scale + far
+            highest = max(logits.values())
+            shares = {place: exp(logit - highest) for place, logit in logits.items()}
+            total = sum(shares.values())
+            for (row, column, inside), value in shares.items():
                 if inside:
                     weights[head, query, row, column] = value / total
                 else:
