@@ -319,7 +319,7 @@ def test_code_of_ones_own(tab: Page, tmp_path: Path) -> None:
         ("x = 3", "The file mine.py defines neither `model`"),
         ("def build(): raise SystemExit('gone')", "The build() of mine.py failed: SystemExit: gone"),
         ("from torch import nn\nmodel = nn.Linear(3, 4)", "The network of mine.py failed: RuntimeError: "),
-        (None, "There is no such Python file"),
+        (None, "There is no Python file"),
     ],
 )
 def test_code_that_fails(tab: Page, tmp_path: Path, text: str | None, line: str) -> None:
