@@ -62,10 +62,7 @@ def _looked(name: str, found: Bare, x: Tensor) -> Looked:
     backbone = Backbone(model)
     read = tuple((each, classes[each.layer]) for each in backbone.findings(x).blocks if each.layer in known)
     backbone.close()
-    inside = tuple(f"{path}." for path in known)
-    blocks = tuple(block for block in sight.blocks if not any(f"{p.path}.".startswith(inside) for p in block.points))
-    noted = tuple(note for note in sight.noted if not f"{note.layer}.".startswith(inside))
-    return Looked(name, found.weights, found.size, Sight(blocks, noted), read)
+    return Looked(name, found.weights, found.size, sight.outside(known), read)
 
 
 def size_of(text: str | None) -> Size | None:

@@ -307,7 +307,7 @@ def _noise(x: Tensor) -> Tensor:
 
 
 def _units(model: nn.Module) -> tuple[str, ...]:
-    """What a network repeats: the outermost modules in its sequences that are no layer and no sequence themselves."""
+    """The units that a network repeats: in its sequences, the outermost modules that are made of layers."""
     units: list[str] = []
     for path, module in model.named_modules():
         parent = model.get_submodule(path.rpartition(".")[0])
@@ -323,7 +323,7 @@ def _units(model: nn.Module) -> tuple[str, ...]:
 
 
 def check_pictures(x: Tensor, *, one: bool = False) -> None:
-    """Refuse what is no (B, C, H, W) (with ``one``, B = 1), is empty, or holds values that are no numbers."""
+    """Raise unless x is (B, C, H, W) (with ``one``, B = 1), holds pictures, and all its values are finite."""
     if x.dim() != 4 or 0 in x.shape or (one and len(x) != 1):
         wanted = "one picture at a time: a tensor (1, C, H, W)" if one else "pictures are a tensor (B, C, H, W)"
         raise ShapeError(f"{wanted}, not {tuple(x.shape)}")

@@ -105,21 +105,13 @@ def search(model: nn.Module, x: Tensor, known: Iterable[str], names: Mapping[str
 
     ``names``: what a person calls some of them, by path.
     """
-    sight = flow.look(model, x)
-    inside = tuple(f"{path}." for path in known)
-    blocks = {
-        name_of(block): FlowBlock(block, names.get(name_of(block)))
-        for block in sight.blocks
-        if not any(
-            f"{point.path}.".startswith(inside) for part in block.parts for each in part.points for point in each
-        )
-    }
+    sight = flow.look(model, x).outside(known)
+    blocks = {name_of(block): FlowBlock(block, names.get(name_of(block))) for block in sight.blocks}
     strange = [path for path in blocks if path.startswith("?")]
     left = dict.fromkeys(strange, "The network calls it and does not hold it: put it into an nn.ModuleList.")
     left |= unreadable(model, x, {path: block for path, block in blocks.items() if path not in left})
     blocks = {path: block for path, block in blocks.items() if path not in left}
-    noted = [note for note in sight.noted if not f"{note.layer}.".startswith(inside)]
-    lines = [f"{note.layer or ROOT}: {note.what}. {note.reason}" for note in noted]
+    lines = [f"{note.layer or ROOT}: {note.what}. {note.reason}" for note in sight.noted]
     lost = [path for path in names if path not in blocks]
     lines += [f"{path}: named {names[path]}. No attention was seen there." for path in lost]
     lines += [f"{path.lstrip('?')}: left out. {reason}" for path, reason in left.items()]
@@ -131,6 +123,8 @@ def unreadable(model: nn.Module, x: Tensor, blocks: Mapping[str, FlowBlock]) -> 
 
     A look runs the picture twice in its batch; torch and networks compute some things otherwise for one.
     """
+    if not blocks:
+        return {}
     left: dict[str, str] = {}
     one = _values(model, x, blocks)
     try:

@@ -74,9 +74,7 @@ def _points(sight: Sight) -> Iterator[Point]:
     for block in sight.blocks:
         yield from block.before
         yield from block.after
-        for part in block.parts:
-            for points in part.points:
-                yield from points
+        yield from block.points
 
 
 def _features(sight: Sight, side: str) -> Iterator[tuple[Block, int, Point]]:

@@ -1,5 +1,6 @@
 """What looking at a network gives: its blocks, and what was seen and is not claimed. No tensor is kept in it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from attnviz.flow.layout import Layout
@@ -111,3 +112,11 @@ class Sight:
 
     blocks: tuple[Block, ...]
     noted: tuple[Note, ...]
+
+    def outside(self, paths: Iterable[str]) -> "Sight":
+        """What was found outside of the modules at these paths."""
+        inside = tuple(f"{path}." for path in paths)
+        return Sight(
+            tuple(b for b in self.blocks if not any(f"{point.path}.".startswith(inside) for point in b.points)),
+            tuple(note for note in self.noted if not f"{note.layer}.".startswith(inside)),
+        )
