@@ -120,17 +120,19 @@ class Heard:
 
 def left_in_peace(page: Page, heard: Heard) -> None:
     """From now on the page goes elsewhere only when it waits for nothing: what it misses then is an error to it."""
-    go = page.goto
 
-    def goto(address: str) -> None:
-        for _ in range(200):
-            if not heard.waiting:
-                break
-            page.wait_for_timeout(50)
-        heard.waiting.clear()
-        go(address)
+    def peaceful(go: Callable[..., Any]) -> Callable[..., None]:
+        def gone(*address: str) -> None:
+            end = time.monotonic() + PATIENCE / 1000
+            while heard.waiting and time.monotonic() < end:
+                page.wait_for_timeout(50)
+            heard.waiting.clear()
+            go(*address)
 
-    page.goto = goto
+        return gone
+
+    page.goto, page.reload = peaceful(page.goto), peaceful(page.reload)
+    page.go_back, page.go_forward = peaceful(page.go_back), peaceful(page.go_forward)
 
 
 @pytest.fixture

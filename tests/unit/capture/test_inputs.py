@@ -34,7 +34,7 @@ from tests.unit.capture.networks import (
     seeded,
     tapped,
 )
-from tests.unit.capture.oracles import captum_map, close_to
+from tests.unit.capture.oracles import captum_evidence, captum_map, close_to
 
 LAYERS = (None, "stage2", "stage3.0.bn1")
 
@@ -294,7 +294,10 @@ def test_small_and_long_pictures(model_id: str, size: tuple[int, int]) -> None:
         found = attnviz.explain(tapped(model_id), x, (4, 5), layer)
         assert found.cam is not None
         assert found.cam.layer == (layer or last)
-        close_to(found.cam.signed, captum_map(plain(model_id), found.cam.layer, x, (4, 5)))
+        # At one place nothing is left but a sum over channels, which may cancel to any size: its terms are the measure.
+        one = found.cam.signed.numel() == 1
+        peak = captum_evidence(plain(model_id), found.cam.layer, x, (4, 5)) if one else None
+        close_to(found.cam.signed, captum_map(plain(model_id), found.cam.layer, x, (4, 5)), peak=peak)
     assert all(each.isfinite().all() for record in found.attention for each in tensors(record.values))
 
 

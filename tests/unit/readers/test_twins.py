@@ -14,6 +14,7 @@ from attnviz import readers
 from attnviz.capture import AffinityMap, Backbone, Coordinate
 from attnviz.errors import EditError
 from attnviz.mechanisms import Kind
+from tests import seeds
 from tests.unit.capture.oracles import close_to
 from tests.unit.readers.modules import MODULES, C, features, lively
 
@@ -61,14 +62,20 @@ def test_the_twin_computes_what_the_module_computes(name: str) -> None:
 
 
 @ALL
-def test_what_is_read_is_verified_and_alive(name: str, backbone: Backbone) -> None:
-    """The issue's bar: gates differ over channels or places, distributions are not uniform."""
+def test_what_is_read_is_verified(name: str, backbone: Backbone) -> None:
     x = picture()
-    findings = backbone.findings(x)
-    assert str(findings) == "1 block read and verified, 0 read but not verified, 0 skipped"
-    explanation = attnviz.explain(backbone, x)
+    assert str(backbone.findings(x)) == "1 block read and verified, 0 read but not verified, 0 skipped"
     with torch.no_grad():
-        torch.testing.assert_close(explanation.output, network(name)(x.clone()))
+        torch.testing.assert_close(attnviz.explain(backbone, x).output, network(name)(x.clone()))
+
+
+@ALL
+def test_the_weights_make_attention_vary(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gates differ over channels or places, distributions are not uniform: a fact about one draw, whatever seeds the
+    other tests have."""
+    monkeypatch.setattr(seeds, "SHIFT", 0)
+    explanation = attnviz.explain(attnviz.instrument(network(name)), picture())
+    assert explanation.attention
     for record in explanation.attention:
         values = record.values.matrix() if isinstance(record.values, AffinityMap) else record.values
         tensors = list(values) if isinstance(values, Coordinate) else [values]

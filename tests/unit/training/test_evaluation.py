@@ -58,7 +58,7 @@ def test_liveness_of_gates(split: Split) -> None:
         flat = values[key].flatten(1).numpy()
         assert entry["std_images"] == pytest.approx(flat.std(0).mean(), abs=2e-5)
         assert entry["std_elements"] == pytest.approx(flat.std(1, ddof=1).mean(), abs=2e-5)
-        assert entry["std_images"] > 1e-3
+        assert entry["std_images"] > 1e-4  # five times the tolerance
 
 
 def test_liveness_of_distributions(split: Split) -> None:
