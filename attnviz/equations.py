@@ -78,7 +78,7 @@ def numbers(
     place = Place(channel, *position, query[0] * grid[-1] + query[1])
     values = {"x": at(x, "cij", place)} if x.shape == output.shape else {}
     for step in steps:
-        axes = block.axes_of(step.name, tuple(step.value.shape))
+        axes = step.axes or block.axes_of(step.name, tuple(step.value.shape))
         if axes.startswith("m"):
             values |= {f"{step.name}.{m}": at(each, axes[1:], place) for m, each in enumerate(step.value)}
         elif axes and set(axes) <= set("cijqk1"):

@@ -12,9 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from attnviz.capture import papers
 from attnviz.capture.edits import Edit, Means, Plan, mean_key, plan
 from attnviz.capture.findings import Findings, examine
-from attnviz.capture.flowing import ROOT, FlowBlock, Search, changes_at, recorded, search
+from attnviz.capture.flowing import ROOT, FlowBlock, Search, changes_at, search
 from attnviz.capture.head import Head, find
 from attnviz.capture.outputs import scores
 from attnviz.capture.passes import Cut, Pass, running
@@ -233,7 +234,8 @@ class Backbone:
         changes, block = self.plan(edits, x).changes, self._search(x).blocks[layer]
         if isinstance(block, FlowBlock):
             found = {path: each for path, each in self._search(x).blocks.items() if isinstance(each, FlowBlock)}
-            return recorded(self.model, block, self.place(x), call, changes_at(found, changes)[0])
+            edits_at = changes_at(found, changes)[0]
+            return papers.steps(self.model, block.seen, block.outline, self.place(x), call, edits_at)
         assert isinstance(block, Mechanism)
         watcher = Pass(self.model, self.taps, {layer: block}, self.twins, changes=changes, read=False, first_call=call)
         with torch.no_grad(), running(watcher):

@@ -10,8 +10,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from attnviz import flow, mechanisms
+from attnviz import flow
 from attnviz.capture.edits import Change
+from attnviz.capture.papers import PAPERS, outline
 from attnviz.capture.taps import beside, owner
 from attnviz.capture.values import AffinityMap, Flow, Reading
 from attnviz.errors import ModelError
@@ -19,17 +20,11 @@ from attnviz.flow.read import readings as values_of
 from attnviz.flow.read import taken_at
 from attnviz.flow.reader import Reader
 from attnviz.flow.sight import Point
-from attnviz.mechanisms import Block, Kind, Mechanism, Part, Role, Step
+from attnviz.mechanisms import Block, Kind, Part, Role
 from attnviz.mechanisms.non_local import Affinity, factors
 
 UNKNOWN = torch.tensor(float("nan"))  # features that do not lie as they did when they were looked at
 ROOT = "(network)"  # what a block in the network's own forward is called
-PAPERS: Mapping[str, type[Mechanism]] = {
-    each.label: each
-    for each in vars(mechanisms).values()
-    if isinstance(each, type) and issubclass(each, Mechanism) and each is not Mechanism
-}
-LETTERS = {"channel": "c", "row": "i", "column": "j", "row x column": "l", "branch": "m", "1": "1"}
 
 
 class Spot(NamedTuple):
@@ -54,7 +49,8 @@ class FlowBlock(Block):
         self.sources: dict[Part, Spot] = {}  # what each of the parts is read from
         leading = any(each.role in (Role.GATE, Role.TERM) for each in seen.parts)
         self.parts = tuple(part for i in range(len(seen.parts)) for part in self._parts(i, leading))
-        paper = PAPERS.get(self.label)
+        self.outline = outline(seen)
+        paper = self.outline or PAPERS.get(self.label)
         self.formula = paper.formula if paper is not None and isinstance(paper.formula, str) else ""
         self.citation, self.paper = (paper.citation, paper.paper) if paper is not None else ("", "")
 
@@ -80,6 +76,10 @@ class FlowBlock(Block):
     def key_grid(self, grid: tuple[int, ...]) -> tuple[int, ...]:
         """Likewise, of the keys."""
         return next((part.key_grid for part in self.seen.parts if part.key_grid), grid)
+
+    def equations(self) -> dict[str, str]:
+        """Those of its paper, where all of the paper's steps are in it."""
+        return self.outline.equations if self.outline is not None else {}
 
     def points(self, path: str) -> list[Point]:
         """Where a point stands in the pass, by the block's calls."""
@@ -332,39 +332,3 @@ def _another(layer: str) -> ModelError:
         f"{layer or 'the network'} does not compute for this picture what it computed when it was looked at, "
         "so its attention cannot be read"
     )
-
-
-def recorded(
-    model: nn.Module, block: FlowBlock, x: Tensor, call: int, changes: Mapping[Point, Callable[[Tensor], Tensor]]
-) -> tuple[Step, ...]:
-    """A block's operations for a network's input, with the edits, as steps: the batch in front."""
-
-    def edited() -> AbstractContextManager[Reader]:
-        return Reader(model, (), changes).watching()
-
-    steps: list[Step] = []
-    names: dict[str, int] = {}
-    for each in flow.steps(model, block.seen, x, call=call, around=edited):
-        names[each.name] = names.get(each.name, 0) + 1
-        name = each.name if names[each.name] == 1 else f"{each.name} {names[each.name]}"
-        value, letters = _shown(each, block.channels)
-        steps.append(Step(name, f"{each.symbol} = {each.formula}", value[None], letters))
-    return tuple(steps)
-
-
-def _shown(step: flow.Step, channels: int) -> tuple[Tensor, str]:
-    """A step's value, without axes of one entry, and the letters of its axes (``Mechanism.axes_of``); "" where no
-    letter says what one is.
-    """
-    letters = "".join(LETTERS.get(name, "?") for name in step.axes)
-    value, letters = (
-        step.value.reshape([n for n, each in zip(step.value.shape, letters, strict=True) if each != "1"]),
-        letters.replace("1", ""),
-    )
-    if letters == "ij":
-        return value[None], "1ij"
-    if letters == "ll":
-        return value, "qk"
-    if letters.startswith("c") and len(value) != channels:
-        letters = {"c": "h", "cij": "mij"}.get(letters, "")
-    return value, "" if set(letters) & set("?l") else letters

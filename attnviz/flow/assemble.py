@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from attnviz.flow.atoms import Label, places
 from attnviz.flow.block import Draft, Holder, Spot, same
 from attnviz.flow.claim import Found
-from attnviz.flow.graph import Frame, Op, Value
-from attnviz.flow.layout import Layout, lay_out
+from attnviz.flow.graph import Frame, Graph, Op, Value
+from attnviz.flow.layout import Layout, formed, lay_out
 from attnviz.flow.neutral import NONE
+from attnviz.flow.papers import Landmarks, landmarks
 from attnviz.flow.residual import residual
-from attnviz.flow.sight import Block, Note, Part, Point, Sight
-from attnviz.flow.trace import descends
+from attnviz.flow.sight import Block, Named, Note, Paper, Part, Point, Sight
+from attnviz.flow.trace import SEES, descends
 from attnviz.flow.verify import CLOSE, output_of
 from attnviz.mechanisms import Kind, Role
 
@@ -72,7 +73,56 @@ def _block(found: Found, runs: list[Holder], classes: Mapping[str, str]) -> Bloc
         why="" if error <= CLOSE else why,
         before=tuple(_before(found, run) for run in alike),
         after=tuple(_after(found, run) for run in alike),
+        paper=_paper(found, alike),
     )
+
+
+def _paper(found: Found, runs: list[Holder]) -> Paper | None:
+    """The steps of the block's paper, in each of its runs."""
+    outputs = [output_of(found, run, run.parts[-1]) for run in runs]
+    marks = [landmarks(found, run, output) for run, output in zip(runs, outputs, strict=True)]
+    each = zip(runs, outputs, marks, strict=True)
+    steps = tuple(_steps(found, run, output, mark) for run, output, mark in each if mark is not None)
+    options = [mark.options for mark in marks if mark is not None]
+    if len(steps) < len(runs) or any(step is None for step in steps) or any(one != options[0] for one in options):
+        return None
+    return Paper(tuple(step for step in steps if step is not None), tuple(options[0].items()))
+
+
+def _steps(found: Found, run: Holder, output: Value, marks: Landmarks) -> tuple[Named, ...] | None:
+    """Where each landmark stands; None where one stands nowhere."""
+    steps: list[Named] = []
+    last = next(reversed(marks.steps))
+    for name, mark in marks.steps.items():
+        form = mark.form[1:] if len(mark.values) > 1 else mark.form
+        if name == last:
+            points: list[Point | None] = [_after(found, run)]
+        else:
+            points = [_point(found, run, output, value, form) for value in mark.values]
+        there = tuple(point for point in points if point is not None)
+        if len(there) < len(points):
+            return None
+        steps.append(Named(name, there, mark.form[1:] if mark.pick is not None else mark.form, mark.pick))
+    return tuple(steps)
+
+
+def _point(found: Found, run: Holder, output: Value, value: Value | Spot, form: str) -> Point | None:
+    if isinstance(value, Spot):
+        return point_of(value)
+    # What is added to the features entry by entry lies as they do, whatever became of its own label.
+    added = output.op is not None and value in output.op.live and value.shape == output.shape
+    layout = formed(run.parts[0].claim, output.label if added else value.label, form)
+    return _standing(found.graph, value, layout) if layout is not None else None
+
+
+def _standing(graph: Graph, value: Value, layout: Layout) -> Point | None:
+    """Where a value is found again: what an operation gives, or, of a view, what one is given."""
+    if value.op is not None and value.op.func is not None and value.op.name not in SEES:
+        return _at("result", value.op, value.slot, layout)
+    for op in graph.users[value.id]:
+        if op.func is not None and op.name not in SEES:
+            return _at("operand", op, next(i for i, each in enumerate(op.inputs) if each is value), layout)
+    return None
 
 
 def part_names(holder: Holder) -> list[str | None]:
@@ -158,7 +208,7 @@ def _features(draft: Draft, label: Label) -> Layout:
 def _before(found: Found, holder: Holder) -> Point:
     """The input of the block's module that its features are made of; where that is not the block, the features."""
     graph = found.graph
-    draft = holder.parts[0]
+    draft = next(part for part in holder.parts if part.role is not Role.LOGIT)
     claim = draft.claim
     run = graph.runs.get(holder.frame)
     if run is not None and holder.whole:

@@ -5,7 +5,21 @@ from math import prod
 
 from torch import Tensor
 
-from attnviz.flow.atoms import BATCH, BRANCH, COLUMNS, CONSTANT, DEPTH, NAMES, PLACES, ROWS, Atom, Axis, Label, kinds
+from attnviz.flow.atoms import (
+    BATCH,
+    BRANCH,
+    COLUMNS,
+    CONSTANT,
+    DEPTH,
+    NAMES,
+    PLACES,
+    ROWS,
+    Atom,
+    Axis,
+    Label,
+    kinds,
+    places,
+)
 from attnviz.flow.claim import Claim
 from attnviz.flow.trace import softmax_axis
 from attnviz.mechanisms import Kind
@@ -101,6 +115,30 @@ def lay_out(claim: Claim, label: Label, kind: Kind | None) -> Layout:
     if kind in (Kind.SPATIAL, Kind.CONTEXT):
         return Layout(axes, tuple(grid))
     return Layout(axes, (rest, *grid))
+
+
+def formed(claim: Claim, label: Label, form: str) -> Layout | None:
+    """The layout of a paper's value, its axes by letters (``Mechanism.axes_of``); None where the tensor has others."""
+    atoms = [atom for axis in label for atom in axis]
+    axes = tuple(tuple(_piece(atom) for atom in axis) for axis in label)
+    free = [i for i, atom in enumerate(atoms) if atom.kinds != {CONSTANT} and BATCH not in atom.kinds]
+    ways = [[i for i in free if atoms[i].kinds & PLACES == {way}] for way in order(claim)]
+    grid = (
+        [i for way in ways for i in way] if "q" in form or "k" in form else [i for i in free if atoms[i].kinds & PLACES]
+    )
+    rest = [i for i in free if not atoms[i].kinds & PLACES]
+    several = [i for i in rest if BRANCH in atoms[i].kinds or _shared(claim, atoms[i])] if "m" in form else []
+    several = several or (rest if "m" in form and "c" not in form else [])
+    meant = {
+        **{letter: [i for i in rest if i not in several] for letter in "chd"},
+        "m": several,
+        **dict.fromkeys("qkl", grid),
+        **dict(zip("ij", [way for way, kind in zip(ways, order(claim), strict=True) if kind != DEPTH], strict=False)),
+        "1": [],
+    }
+    groups = tuple(tuple(meant[letter]) for letter in form)
+    lost = any(not group for letter, group in zip(form, groups, strict=True) if letter in "ijqk" and places(claim.on))
+    return Layout(axes, groups) if sorted(i for group in groups for i in group) == free and not lost else None
 
 
 def order(claim: Claim) -> list[str]:

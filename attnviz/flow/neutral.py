@@ -13,7 +13,7 @@ from torch import Tensor
 from attnviz.flow.block import Draft, Holder, Spot, same
 from attnviz.flow.claim import Claim, Found
 from attnviz.flow.exclude import sums_with
-from attnviz.flow.graph import Frame, Op, Value, within
+from attnviz.flow.graph import Frame, Graph, Op, Value, within
 from attnviz.flow.replay import Get, between, difference, replay
 from attnviz.flow.residual import residual
 from attnviz.flow.trace import scaled
@@ -128,15 +128,26 @@ def even(draft: Draft) -> float | None:
     return 1 / branches if draft.kind is Kind.BRANCH else None
 
 
-def joint(holder: Holder, output: Value, found: Found) -> tuple[list[Draft], Meeting] | None:
-    """The gates of a block that act side by side on the same features, and where they meet; None for others."""
+def side_by_side(holder: Holder) -> list[Draft]:
+    """A block's gates, where there are several and they act on the same features; [] for others."""
     gates = [part for part in holder.parts if part.role is Role.GATE]
     bases = {same(part.claim.features).id for part in gates}
-    chained = any(one.claim.via is not None for one in gates)
-    if len(gates) < 2 or len(bases) > 1 or chained:
+    return gates if len(gates) > 1 and len(bases) == 1 and all(one.claim.via is None for one in gates) else []
+
+
+def meeting(graph: Graph, claims: list[Claim]) -> Value | None:
+    """Where what claims make of features is put together; None where that has another shape than each."""
+    ends = [claim.out.op for claim in claims]
+    meet = next((op for op in graph.ops if all(end and op.ancestors >> end.id & 1 for end in ends)), None)
+    return meet.out if meet is not None and meet.out.shape == claims[0].features.shape else None
+
+
+def joint(holder: Holder, output: Value, found: Found) -> tuple[list[Draft], Meeting] | None:
+    """The gates of a block that act side by side on the same features, and where they meet; None for others."""
+    gates = side_by_side(holder)
+    if not gates:
         return None
-    ends = [part.claim.out.op for part in gates]
-    meet = next((op for op in found.graph.ops if all(end and op.ancestors >> end.id & 1 for end in ends)), None)
-    target = meet.out if meet is not None and meet.out.shape == gates[0].claim.features.shape else output
+    met = meeting(found.graph, [part.claim for part in gates])
+    target = met if met is not None else output
     ops = between(found.graph, [spot.value for part in gates for spot in part.spots], target)
     return gates, Meeting(ops, target, gates[0].claim.features)

@@ -14,7 +14,7 @@ def residual(found: Found, claim: Claim) -> tuple[Op, Value] | None:
     """
     value = claim.out
     for _ in range(LONGEST):
-        users = [op for op in found.graph.users[value.id] if op.outputs and op.live]
+        users = [op for op in found.graph.users[value.id] if any(found.graph.users[out.id] for out in op.outputs)]
         for op in users:
             others = [each for each in op.live if each is not value]
             if op.name == "add" and len(others) == 1 and descends(claim.features, others[0]):

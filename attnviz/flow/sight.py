@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from attnviz.flow.layout import Layout
 from attnviz.mechanisms import Kind, Role
@@ -63,6 +64,29 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class Named:
+    """One of the values that a block's paper names: the name, where it stands (at several points: stacked), and a
+    letter for each of its axes (``Mechanism.axes_of``). Of a value that holds several, along its first axis, ``pick``
+    says which one it is.
+    """
+
+    name: str
+    points: tuple[Point, ...]
+    form: str
+    pick: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """A paper's own steps in a block: for each of its calls, in the order of the paper; and the choices that the paper
+    leaves, as this block makes them.
+    """
+
+    steps: tuple[tuple[Named, ...], ...]
+    options: tuple[tuple[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Block:
     """An attention block: the module at ``layer`` ("" is the network's own forward), run ``calls`` times.
 
@@ -71,7 +95,7 @@ class Block:
     ``name`` is its class, ``mechanism`` the paper's name that its flow has, or None. ``verified``: its output was
     computed again from each part, narrowed to the axes that it claims; ``error`` is the largest difference, relative
     to the output's peak, and ``why`` says what failed. ``before`` and ``after`` are, for each call, where its features
-    are read.
+    are read. ``paper`` has the steps of its mechanism's paper; None where it has no paper, or not all of its steps.
     """
 
     layer: str
@@ -85,6 +109,7 @@ class Block:
     why: str
     before: tuple[Point, ...]
     after: tuple[Point, ...]
+    paper: Paper | None = None
 
     @property
     def points(self) -> tuple[Point, ...]:

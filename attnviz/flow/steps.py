@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from attnviz.errors import OptionError
-from attnviz.flow.atoms import BATCH, NAMES, Axis
+from attnviz.flow.atoms import BATCH, BRANCH, NAMES, Axis
 from attnviz.flow.formulas import formula
 from attnviz.flow.graph import Frame, Graph, Op, Value
 from attnviz.flow.label import label
@@ -172,6 +172,7 @@ def _first(value: Value, tensor: Tensor, batch: int) -> tuple[Tensor, tuple[str,
             tensor = tensor.narrow(place, 0, share)
             if share == 1:
                 return tensor.squeeze(place), tuple(names[:place] + names[place + 1 :])
+            names[place] = NAMES[BRANCH]  # several of one picture were put into the batch
             break
     return tensor, tuple(names)
 

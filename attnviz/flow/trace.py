@@ -17,6 +17,7 @@ VIEWS = frozenset({
     "roll", "select", "slice", "split", "split_with_sizes", "squeeze", "stack", "swapaxes", "t", "to", "transpose",
     "unbind", "unsafe_chunk", "unsafe_split", "unsqueeze", "view", "view_copy", "repeat_interleave",
 })  # fmt: skip
+SEES = VIEWS - {"cat", "stack"}  # what shows one tensor
 SHARE = "a / (a + b)"
 SOFT = SOFTMAX | {"log-softmax"}
 RANGES = {

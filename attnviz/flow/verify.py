@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from attnviz.errors import AttnvizError
-from attnviz.flow.block import Draft, Holder
+from attnviz.flow.block import Draft, Holder, same
 from attnviz.flow.claim import Found
 from attnviz.flow.graph import Graph, Op, Value
-from attnviz.flow.neutral import Meeting, even, joint, meetings, solve
+from attnviz.flow.neutral import Meeting, even, joint, meeting, meetings, side_by_side, solve
 from attnviz.flow.record import record
 from attnviz.flow.replay import Get, between, difference, needed, random, replay
 
@@ -124,10 +124,25 @@ def output_of(found: Found, holder: Holder, draft: Draft) -> Value:
     graph, out = found.graph, draft.claims[-1].out
     run = graph.runs.get(holder.frame)
     if run is None or not holder.whole or out.op is None:
-        return out
+        return _end(found, holder, draft)
     for value in run.outputs:
         if value.ancestors >> out.op.id & 1 and len(between(graph, [out], value)) <= LONG:
             return value
+    return out
+
+
+def _end(found: Found, holder: Holder, draft: Draft) -> Value:
+    """What a part makes of the features in a module that does more: with what other gates, or other branches, make of
+    them beside it, and with the features themselves where they are added.
+    """
+    gates = side_by_side(holder)
+    claims = [part.claim for part in gates] if draft in gates else draft.claims
+    met = meeting(found.graph, claims) if len(claims) > 1 else None
+    out = draft.claims[-1].out if met is None else met
+    features = same(draft.claim.features)
+    for op in found.graph.users[out.id]:
+        if op.name == "add" and len(op.live) > 1 and {same(value).id for value in op.live} == {out.id, features.id}:
+            return op.out
     return out
 
 
@@ -147,8 +162,8 @@ def checks(found: Found, made: Sequence[Holder]) -> list[Check]:
             more = [check.together[1]] if check.together else []
             beside = [spot.value for part in holder.parts for spot in part.spots] if more else []
             wanted = {*values, *beside, target, *needed(check.ops, values)}
-            for meeting in (*check.meetings, *more):
-                wanted |= {meeting.target, meeting.features, *needed(meeting.ops, [*values, *beside])}
+            for each in (*check.meetings, *more):
+                wanted |= {each.target, each.features, *needed(each.ops, [*values, *beside])}
             check.wanted = {value for value in wanted if value.tensor is None}
             out.append(check)
     return sorted(out, key=lambda check: check.last)

@@ -117,12 +117,20 @@ class NonLocal(Mechanism):
             self.w_theta = nn.Linear(inner, 1, bias=False)
             self.w_phi = nn.Linear(inner, 1, bias=False)
         depth = channels if pairwise == "gaussian" else inner
+        self._factor = r"d^{-1/2}"
         self.affinity = Affinity(pairwise, depth**-0.5 if scale else 1.0)
         self.project = nn.Sequential(conv(inner, channels, 1), *([_NORMS[dims](channels)] if norm else []))
         nn.init.zeros_(self.project[-1].weight)  # type: ignore[arg-type]
         nn.init.zeros_(self.project[-1].bias)  # type: ignore[arg-type]
         role = Role.DISTRIBUTION if pairwise in SOFTMAX_FORMS else Role.TERM
         self.parts = (Part(None, Kind.AFFINITY, role, ("affinity",), off=0.0, off_at="project"),)
+
+    def scale_by(self, factor: float) -> "NonLocal":
+        """The same block, its logits multiplied by a number that is not 1 / sqrt(d), as in some code; softmax forms."""
+        self.affinity.scale, self._factor = factor, f"{factor:.3g}"
+        match = _MATCHES[self.pairwise]
+        self.formula = self.formula.replace(match, rf"{match[:-1]} \cdot {factor:.3g}}}")
+        return self
 
     def compute(self, x: Tensor) -> Iterator[Step]:
         theta, phi = self._factors(x)
@@ -132,7 +140,7 @@ class NonLocal(Mechanism):
         a = self.affinity(theta, phi)
         match = _FORMULAS[self.pairwise]
         if self.affinity.scale != 1:
-            match = match.replace("_j(", r"_j(d^{-1/2}\,", 1)
+            match = match.replace("_j(", rf"_j({self._factor}\,", 1)
         yield Step("affinity", rf"a_{{ij}} = {match}", a)
         values = self._values(x)
         yield Step("g", r"g(x_j) = \mathrm{pool}(W_g\,x_j)" if self.subsample else r"g(x_j) = W_g\,x_j", values)

@@ -80,3 +80,30 @@ class SE(Mechanism):
             "gate": r"s_{<c>} = \sigma(<fc2>) = <gate>",
             "scale": r"\tilde{x}_{<c>}(<i>,<j>) = <gate> \cdot <x> = <scale>",
         }
+
+
+class ESE(SE):
+    """Effective Squeeze-and-Excitation (Lee and Park 2020, eq. 3): one layer of C x C, a hard sigmoid."""
+
+    label = "eSE"
+    formula = (
+        r"\mathbf{s} = \sigma(W\,\mathbf{z}),\quad z_c = \frac{1}{HW}\sum_{i,j} x_c(i,j),\quad \tilde{x}_c = s_c\,x_c"
+    )
+    citation = "Lee, Park: CenterMask: Real-Time Anchor-Free Instance Segmentation, CVPR 2020"
+    paper = "1911.06667"
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, reduction=1)
+        del self.fc1, self.relu
+
+    def compute(self, x: Tensor) -> Iterator[Step]:
+        z = squeeze(x, "avg")
+        yield Step("squeeze", r"z_c = \frac{1}{HW}\sum_{i,j} x_c(i,j)", z)
+        h = self.fc2(z)
+        yield Step("fc2", r"W\,\mathbf{z}", h)
+        s = self.gate(h)
+        yield Step("gate", r"\mathbf{s} = \sigma(W\,\mathbf{z})", s)
+        yield Step("scale", r"\tilde{x}_c = s_c\,x_c", x * spread(s))
+
+    def equations(self) -> dict[str, str]:
+        return super().equations() | {"fc2": r"(W\,\mathbf{z})_{<c>} = <fc2>"}

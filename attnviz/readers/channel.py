@@ -1,13 +1,12 @@
 """Squeeze-and-Excitation, its relatives, and ECA, as timm, torchvision and pytorchcv have them."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnviz.mechanisms import ECA, SE, Step
-from attnviz.mechanisms.base import spread, squeeze
+from attnviz.mechanisms import ECA, SE
+from attnviz.mechanisms.se import ESE
 from attnviz.readers.registry import reads
 from attnviz.readers.twin import Function, Twin, assemble, chain, vector
 
@@ -58,29 +57,6 @@ def pytorchcv_se(module: Any) -> Twin:
     """Pytorchcv's, with convolutions or with linear layers."""
     first, second = ("conv1", "conv2") if module.use_conv else ("fc1", "fc2")
     return _se(module, (first, "activ", second, "sigmoid"))
-
-
-class ESE(SE):
-    """Effective Squeeze-and-Excitation (Lee and Park 2020, eq. 3): one layer of C x C, a hard sigmoid."""
-
-    label = "eSE"
-    formula = (
-        r"\mathbf{s} = \sigma(W\,\mathbf{z}),\quad z_c = \frac{1}{HW}\sum_{i,j} x_c(i,j),\quad \tilde{x}_c = s_c\,x_c"
-    )
-    citation = "Lee, Park: CenterMask: Real-Time Anchor-Free Instance Segmentation, CVPR 2020"
-    paper = "1911.06667"
-
-    def compute(self, x: Tensor) -> Iterator[Step]:
-        z = squeeze(x, "avg")
-        yield Step("squeeze", r"z_c = \frac{1}{HW}\sum_{i,j} x_c(i,j)", z)
-        h = self.fc2(z)
-        yield Step("fc2", r"W\,\mathbf{z}", h)
-        s = self.gate(h)
-        yield Step("gate", r"\mathbf{s} = \sigma(W\,\mathbf{z})", s)
-        yield Step("scale", r"\tilde{x}_c = s_c\,x_c", x * spread(s))
-
-    def equations(self) -> dict[str, str]:
-        return super().equations() | {"fc2": r"(W\,\mathbf{z})_{<c>} = <fc2>"}
 
 
 @reads("timm.layers.squeeze_excite.EffectiveSEModule")

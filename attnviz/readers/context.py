@@ -35,17 +35,6 @@ def timm_gc(module: Any) -> Twin:
     return Twin(assemble(lambda: GC(channels, pooling=pooling, fusions=tuple(fusions)), **layers), points)
 
 
-def _non_local(options: dict[str, Any], scale: float, layers: dict[str, Any]) -> Twin:
-    def made() -> NonLocal:
-        block = NonLocal(**options)
-        block.affinity.scale = scale
-        if scale != 1:
-            block.formula = block.formula.replace(r"\phi(x_j)}", rf"\phi(x_j) \cdot {scale:.3g}}}")
-        return block
-
-    return Twin(assemble(made, **layers), {})
-
-
 @reads("timm.layers.non_local_attn.NonLocalAttn")
 def timm_non_local(module: Any) -> Twin:
     """Timm's Non-Local, whose logits are scaled by the block's channels; its softmax is a call."""
@@ -53,7 +42,8 @@ def timm_non_local(module: Any) -> Twin:
     layers = {"theta": chain(part("t")), "phi": chain(part("p")), "g": chain(part("g"))}
     layers["project"] = chain(part("z"), part("norm"))
     width, inner = part("t").in_channels, part("t").out_channels
-    return _non_local({"channels": width, "inner": inner}, float(module.scale), layers)
+    made = assemble(lambda: NonLocal(width, inner=inner), **layers)
+    return Twin(made if module.scale == 1 else made.scale_by(float(module.scale)), {})
 
 
 def mmcv_non_local(module: Any) -> Twin:
@@ -68,8 +58,14 @@ def mmcv_non_local(module: Any) -> Twin:
         layers |= _halves(part("concat_project.0"), inner)
     scaled = mode == "embedded_gaussian" and bool(module.use_scale)
     dims = int(type(module).__name__[-2])
-    options = {"channels": int(module.in_channels), "dims": dims, "inner": inner, "pairwise": mode, "subsample": pooled}
-    return _non_local(options, inner**-0.5 if scaled else 1.0, layers)
+    options: dict[str, Any] = {
+        "channels": int(module.in_channels),
+        "dims": dims,
+        "inner": inner,
+        "pairwise": mode,
+        "subsample": pooled,
+    }
+    return Twin(assemble(lambda: NonLocal(scale=scaled, **options), **layers), {})
 
 
 for _dims in (1, 2, 3):

@@ -11,7 +11,6 @@ from PIL import Image
 
 from attnviz import Attribution, Backbone, Explanation, ModelCard, Picture, attribute, catalogue, explain, load, zoo
 from attnviz.capture import AffinityMap
-from attnviz.capture.flowing import FlowBlock
 from attnviz.equations import rescaled
 from attnviz.errors import ModelError, OptionError, PictureError
 from attnviz.explanation import AttentionRecord, Inside
@@ -75,11 +74,6 @@ class View:
         """The chosen place on another grid over the same picture."""
         assert self.record is not None
         return rescaled(self.place, asked_grid(self.record), (rows, columns))
-
-    @property
-    def found(self) -> bool:
-        """Whether the chosen block was read by what flows: its steps are the operations that were recorded."""
-        return self.record is not None and isinstance(self.explanation.backbone.blocks[self.record.layer], FlowBlock)
 
     @cached_property
     def inside(self) -> Inside | None:

@@ -69,6 +69,8 @@ def bmm(op: Op) -> Labels:
     # A matrix of weights over places (a mixing of tokens) leaves them places.
     if _made(rows) and kinds(b.label[1]) & PLACES and a.shape[1] == b.shape[1]:
         rows = b.label[1]
+    elif b.depends and not a.depends and rows and not places(b.label):  # else they may be queries that are weights
+        rows = new(FEATURE, a.shape[1])
     if _made(columns) and kinds(a.label[2]) & PLACES and b.shape[2] == a.shape[2]:
         columns = a.label[2]
     elif a.depends and not b.depends:

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 import attnviz
 from attnviz.capture import Backbone
+from attnviz.capture.flowing import FlowBlock
+from attnviz.capture.papers import recorded
 from attnviz.errors import EditError, ModelError, OptionError
 from attnviz.mechanisms import SE, Kind
 from attnviz.readers import Twin, assemble
@@ -152,13 +154,16 @@ def test_steps_are_the_operations_that_lead_to_the_output() -> None:
     given, output = explanation.features("attend")
     close_to(given, kept[0][0])
     close_to(output, kept[1][0])
-    steps = explanation.steps("attend")
+    block = explanation.backbone.blocks["attend"]
+    assert isinstance(block, FlowBlock)
+    assert [step.name for step in explanation.steps("attend")][-2:] == ["project", "residual"]  # its paper's own
+    steps = recorded(explanation.backbone.model, block.seen, x, 0, {})
     assert [step.name for step in steps] == [
         "convolution", "convolution 2", "matrix product", "softmax", "convolution 3", "matrix product 2", "sum",
     ]  # fmt: skip
-    close_to(steps[-1].value, kept[1][0])
+    close_to(steps[-1].value[0], kept[1][0])
     affinity = explanation.attention[-1].values.matrix()
-    close_to(steps[3].value, affinity)
+    close_to(steps[3].value[0], affinity)
     assert steps[3].axes == "qk"
     assert steps[3].formula == r"y_{4} = \operatorname{softmax}_{\text{row and column}} y_{3}"
 
