@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from attnviz import flow, mechanisms
 from attnviz.errors import ModelError
-from attnviz.flow.read import taken_at
+from attnviz.flow.read import value_at
 from attnviz.flow.reader import Reader
 from attnviz.flow.sight import Named, Point
 from attnviz.mechanisms import Mechanism, Step
@@ -39,18 +40,21 @@ class Outline:
 
 def outline(block: flow.Block) -> Outline | None:
     """The outline of a block's paper, with the choices that the block makes; None where it has not all of its steps."""
-    make: Any = PAPERS.get(block.mechanism or "")
-    if block.paper is None or make is None:
+    if block.paper is None or block.mechanism not in PAPERS:
         return None
-    options = dict(block.paper.options)
+    found = _outline(block.mechanism or "", block.paper.options)
+    return found if {each.name for each in block.paper.steps[0]} <= found.steps.keys() else None
+
+
+@cache  # a network has many blocks of one kind
+def _outline(mechanism: str, choices: tuple[tuple[str, Any], ...]) -> Outline:
+    make: Any = PAPERS[mechanism]
+    options = dict(choices)
     factor = options.pop("factor", None)
     with torch.device("meta"):  # formulas and no numbers
         made = make(WIDTH, **options).eval()
         made = made if factor is None else made.scale_by(factor)
         steps = {step.name: step.formula for step in made.steps(torch.zeros(1, WIDTH, 4, 4))}
-    here = {each.name for each in block.paper.steps[0]}
-    if not here <= steps.keys():
-        return None
     return Outline(made.formula, made.citation, made.paper, steps, made.equations())
 
 
@@ -79,13 +83,7 @@ def _of_paper(
 
 def _value(reader: Reader, block: flow.Block, named: Named) -> Tensor:
     """A step's value, (B, ...), an axis a letter of its form."""
-    values = []
-    for point in named.points:
-        try:
-            value = point.layout.canonical(taken_at(reader, block, point))
-        except (RuntimeError, ValueError) as error:
-            raise ModelError(f"{block.layer}: {named.name} is laid out otherwise in this pass") from error
-        values.append(1 / value if point.inverse else value)
+    values = [value_at(reader, block, point) for point in named.points]
     value = torch.stack(values, 1) if len(values) > 1 else values[0]
     if named.pick is not None:
         value = value[:, named.pick]

@@ -5,11 +5,9 @@ from dataclasses import dataclass
 
 from attnviz.flow.atoms import Label, aligned, kinds, places
 from attnviz.flow.block import Draft, Holder, same, sum_below
-from attnviz.flow.tokens import tokens
+from attnviz.flow.tokens import LAYERS, tokens
 from attnviz.flow.trace import varying
 from attnviz.mechanisms import Kind, Role
-
-LAYERS = ("conv", "dw", "pw", "fc", "gfc", "sconv", "sdw")
 
 
 @dataclass(frozen=True)

@@ -64,8 +64,8 @@ def read(model: nn.Module, sight: Sight, *inputs: Tensor, changes: Mapping[Point
     attention = [each for block in sight.blocks for part in block.parts for each in readings(reader, block, part)]
     return Readings(
         tuple(sorted(attention, key=lambda reading: reading.time)),
-        {(block.id, call): _value(reader, block, point) for block, call, point in _features(sight, "before")},
-        {(block.id, call): _value(reader, block, point) for block, call, point in _features(sight, "after")},
+        {(block.id, call): value_at(reader, block, point) for block, call, point in _features(sight, "before")},
+        {(block.id, call): value_at(reader, block, point) for block, call, point in _features(sight, "after")},
         output,
     )
 
@@ -86,7 +86,7 @@ def _features(sight: Sight, side: str) -> Iterator[tuple[Block, int, Point]]:
 def readings(reader: Reader, block: Block, part: Part) -> Iterator[Reading]:
     """A part's values of one pass, a call each. Raises ModelError where the pass was another."""
     for call, points in enumerate(part.points):
-        values = tuple(_value(reader, block, point) for point in points)
+        values = tuple(value_at(reader, block, point) for point in points)
         time = max(reader.times[point] for point in points)
         value: Value = values if part.kind is Kind.COORDINATE else values[0]
         if part.kind is Kind.BRANCH and len(values) > 1:  # each branch's share is a tensor of its own
@@ -94,7 +94,8 @@ def readings(reader: Reader, block: Block, part: Part) -> Iterator[Reading]:
         yield Reading(block.id, part, call, value, time)
 
 
-def _value(reader: Reader, block: Block, point: Point) -> Tensor:
+def value_at(reader: Reader, block: Block, point: Point) -> Tensor:
+    """What a reader kept at a point, (B, ...) in the shape of its kind. Raises ModelError as ``read`` does."""
     taken = taken_at(reader, block, point)
     try:
         value = point.layout.canonical(taken)

@@ -8,6 +8,7 @@ from attnviz.flow.graph import Op
 from attnviz.flow.rules.pointwise import BATCH_NORMS, NORMS, SOFTMAX, UNARY
 from attnviz.flow.rules.reduce import POOLS, REDUCE, RESAMPLE
 
+LAYERS = ("conv", "dw", "pw", "fc", "gfc", "sconv", "sdw")  # how the words of what has weights begin
 SHORT = {
     "mean": "avg", "amax": "max", "var": "std", "var_mean": "std", "std_mean": "std", "norm": "l2",
     "linalg_vector_norm": "l2", "max": "max", "sum": "sum",

@@ -9,11 +9,10 @@ from attnviz.flow.block import Draft, Holder, Spot, same
 from attnviz.flow.claim import Claim, Found
 from attnviz.flow.graph import Op, Value
 from attnviz.flow.rules.pointwise import NORMS
-from attnviz.flow.tokens import token
+from attnviz.flow.tokens import LAYERS, token
 from attnviz.flow.trace import SEES, VIEWS, scaled, walk
 from attnviz.mechanisms import Kind, Role
 
-LAYERS = ("conv", "dw", "pw", "fc", "gfc", "sconv", "sdw")
 LONGEST = 100
 SILENT = VIEWS | {"unfold", "im2col"}  # places laid out otherwise
 
