@@ -166,7 +166,7 @@ def measure(backbone: Backbone, shape: Sequence[int]) -> Cost:
         fails = "takes an input, but cannot be counted for one" if _runs(backbone, x) else "cannot take an input"
         raise ModelError(f"this network {fails} of shape {shape}: {reason}") from None
     own = {path: Amount(number, count.macs[path], count.bytes[path]) for path, number in params.items()}
-    return Cost(tuple(_layers(rows, own, backbone.blocks)), shape, weights, saved)
+    return Cost(tuple(_layers(rows, own, backbone.look(x))), shape, weights, saved)
 
 
 def _runs(backbone: Backbone, x: Tensor) -> bool:

@@ -14,9 +14,9 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from attnviz.capture import AffinityMap, Backbone, Coordinate, Edit
-from attnviz.capture.backbone import check_pictures
 from attnviz.capture.findings import Findings
 from attnviz.capture.gradcam import closed_form, gradients
+from attnviz.capture.means import check_pictures
 from attnviz.capture.outputs import Region, logits_of, reads_mean
 from attnviz.capture.passes import Cut, Pass
 from attnviz.capture.values import Reading, Value, first

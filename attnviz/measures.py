@@ -9,7 +9,6 @@ from torch.special import entr
 
 from attnviz.errors import OptionError
 from attnviz.explanation import Explanation
-from attnviz.mechanisms import NonLocal
 
 
 def entropy(distribution: Tensor) -> Tensor:
@@ -53,9 +52,9 @@ class QueryDependence:
 def query_dependence(explanation: Explanation, layer: str, call: int = 0) -> QueryDependence:
     """The query dependence of a Non-Local block for this picture. Raises OptionError for another block."""
     inside = explanation.inside(layer, call)
-    if not isinstance(explanation.backbone.blocks[layer], NonLocal):
-        raise OptionError(f"{layer} has no queries that this can compare: it is no Non-Local block")
     steps = {step.name: step.value for step in inside.steps}
+    if not {"affinity", "project"} <= steps.keys():
+        raise OptionError(f"{layer} has no queries that this can compare: it has not the steps of a Non-Local block")
     return QueryDependence(
         dispersion(inside.input.flatten(1).T), dispersion(steps["affinity"]), dispersion(steps["project"].flatten(1).T)
     )

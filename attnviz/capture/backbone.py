@@ -13,16 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from attnviz.capture import papers
-from attnviz.capture.edits import Edit, Means, Plan, mean_key, plan
+from attnviz.capture.edits import Edit, Means, Plan, plan
 from attnviz.capture.findings import Findings, examine
 from attnviz.capture.flowing import ROOT, FlowBlock, Search, changes_at, search
 from attnviz.capture.head import Head, find
 from attnviz.capture.outputs import scores
 from attnviz.capture.passes import Cut, Pass, running
 from attnviz.capture.taps import Taps
-from attnviz.capture.values import AffinityMap
 from attnviz.cards import ModelCard
-from attnviz.errors import ModelError, OptionError, PictureError, ShapeError
+from attnviz.errors import ModelError, OptionError
 from attnviz.images import Picture, load_picture
 from attnviz.mechanisms import Block, Mechanism, Step
 from attnviz.readers import Reader, twins
@@ -37,7 +36,8 @@ class Backbone:
 
     Attributes:
         model: the network itself (eval, frozen, tapped).
-        blocks: its attention blocks by dotted path, in the order they were built in; other people's as their twins.
+        blocks: its attention blocks by dotted path, in the order they were built in, as far as they were looked for
+            (``look``); those with a reader as their twins.
         twins: how other people's blocks are read, by dotted path.
         layers: the paths that Grad-CAM may stand on (all but what lies inside the blocks).
         units: the paths of its repeated units, with attention or without, in the order they were built in.
@@ -91,6 +91,8 @@ class Backbone:
 
     def __repr__(self) -> str:
         name = self.card.id if self.card else type(self.model).__name__
+        if self._searching and not self._searches:
+            return f"Backbone({name}, attention not looked for yet)"
         return f"Backbone({name}, {len(self.blocks)} attention blocks)"
 
     def close(self) -> None:
@@ -123,7 +125,7 @@ class Backbone:
 
     def head(self, x: Tensor) -> Head:
         """What the network ends in, found on a forward pass of noise (once for each input shape)."""
-        self._prepare(x)
+        self.look(x)
         key = tuple(x.shape)
         with self._lock:
             if key not in self._heads:
@@ -136,29 +138,36 @@ class Backbone:
         Args:
             x: an input; only its shape counts.
         """
-        self._prepare(x)
+        self.look(x)
         key = tuple(x.shape)
         with self._lock:
             if key not in self._findings:
                 watcher = self._pass(x, keep=frozenset(self._known))
-                with torch.inference_mode(False), torch.no_grad(), running(watcher):
-                    self.model(self.place(_noise(x)))
+                if self._known:  # all others were verified when they were found
+                    with torch.inference_mode(False), torch.no_grad(), running(watcher):
+                        self.model(self.place(_noise(x)))
                 self._findings[key] = Findings(examine(watcher.blocks, watcher), self._search(x).skipped)
             return self._findings[key]
 
-    def _prepare(self, x: Tensor) -> None:
-        """Look, on passes of noise, for attention that no reader knows: once for each size, for it may be another."""
+    def look(self, x: Tensor) -> Mapping[str, Block]:
+        """The attention blocks for pictures of a size, by path.
+
+        What is no module of ours and has no reader is looked for on passes of noise, once for each size: what a
+        network computes may hang on it.
+
+        Args:
+            x: an input; only its shape counts.
+        """
         self._check_mode()
         with self._lock:
-            if not self._searching or tuple(x.shape[1:]) in self._searches:
-                return
-            found = self._look(self.place(_noise(x[:1])))
-            self._searches[tuple(x.shape[1:])] = replace(
-                found, blocks=_in_order(self.model, {**self._known, **found.blocks})
-            )
-            self.blocks = _in_order(self.model, {**self.blocks, **found.blocks})
+            if self._searching and tuple(x.shape[1:]) not in self._searches:
+                found = self._seek(self.place(_noise(x[:1])))
+                known = _in_order(self.model, {**self._known, **found.blocks})
+                self._searches[tuple(x.shape[1:])] = replace(found, blocks=known)
+                self.blocks = _in_order(self.model, {**self.blocks, **found.blocks})
+        return self._search(x).blocks
 
-    def _look(self, x: Tensor) -> Search:
+    def _seek(self, x: Tensor) -> Search:
         try:
             return search(self.model, x, self._known, self._names)
         except Exception:
@@ -174,11 +183,10 @@ class Backbone:
 
     def plan(self, edits: Sequence[Edit], x: Tensor) -> Plan:
         """What edits change in a pass of x. Raises EditError, in one line, for an edit that cannot be."""
-        self._prepare(x)
+        blocks = self.look(x)
         if not edits:
             return Plan({})
         unverified = self.findings(x).unverified if self.twins or self._searching else frozenset[str]()
-        blocks = self._search(x).blocks
         theirs = [path for path, block in blocks.items() if path in self.twins or isinstance(block, FlowBlock)]
         return plan(edits, blocks, self.means, tuple(x.shape[2:]), theirs, unverified)
 
@@ -290,7 +298,7 @@ def _told(model: nn.Module, blocks: Mapping[str, str | Reader]) -> tuple[dict[st
     for path, what in blocks.items():
         if path.partition(" ")[0] not in paths | {ROOT}:
             raise OptionError(f"blocks: this model has no module {path!r}")
-        if not isinstance(what, str) and not callable(what):
+        if not isinstance(what, str) and (not callable(what) or isinstance(what, type)):
             raise OptionError(f"blocks: {path} is a name or a reader (a function from the module), not {what!r}")
     names = {path: what for path, what in blocks.items() if isinstance(what, str)}
     return names, {path: what for path, what in blocks.items() if not isinstance(what, str)}
@@ -324,16 +332,6 @@ def _units(model: nn.Module) -> tuple[str, ...]:
     return tuple(units)
 
 
-def check_pictures(x: Tensor, *, one: bool = False) -> None:
-    """Raise unless x is (B, C, H, W) (with ``one``, B = 1), holds pictures, and all its values are finite."""
-    if x.dim() != 4 or 0 in x.shape or (one and len(x) != 1):
-        wanted = "one picture at a time: a tensor (1, C, H, W)" if one else "pictures are a tensor (B, C, H, W)"
-        raise ShapeError(f"{wanted}, not {tuple(x.shape)}")
-    # A sum is finite only where all are, and twenty times faster; a finite picture may still overflow it.
-    if not x.sum().isfinite() and not x.isfinite().all():
-        raise PictureError(f"the picture holds values that are no numbers, or too large for {x.dtype}")
-
-
 def instrument(
     model: nn.Module,
     preprocess: Preprocess | None = None,
@@ -364,45 +362,3 @@ def instrument(
     prepared = (lambda image: preprocess(load_picture(image))) if preprocess is not None else None
     # A compiled model's hooks never fire; the module that it wraps is the same network.
     return Backbone(getattr(model, "_orig_mod", model), prepared, classes, means, search=True, blocks=blocks)
-
-
-@torch.inference_mode(False)
-def measure_means(backbone: Backbone, images: Iterable[Any]) -> Means:
-    """The mean of every attention value over pictures, position by position: what "frozen" needs.
-
-    Args:
-        backbone: whose attention is read.
-        images: pictures (as ``explain`` takes them), or tensors (B, C, H, W), all of one size.
-    """
-    sums: dict[str, Tensor] = {}
-    count, size = 0, None
-    for image in images:
-        x = image if isinstance(image, Tensor) else backbone.preprocess(image)[0]
-        check_pictures(x)
-        if size is not None and size != tuple(x.shape[2:]):
-            raise ShapeError(f"means are measured at one size: {size} first, then {tuple(x.shape[2:])}")
-        size, count = (x.shape[2], x.shape[3]), count + len(x)
-        for key, value in batch_values(backbone.run(x)[1]).items():
-            total = value.sum(0, dtype=torch.float64)
-            sums[key] = sums[key] + total if key in sums else total
-    if size is None:
-        raise OptionError("no pictures to measure means on")
-    return Means({key: (total / count).float() for key, total in sums.items()}, size)
-
-
-def batch_values(watcher: Pass) -> Mapping[str, Tensor]:
-    """Every value of the first calls as one tensor, batch in front, by mean's key; affinities as matrices."""
-    values: dict[str, Tensor] = {}
-    for reading in watcher.readings:
-        if reading.call:
-            continue
-        value = reading.value
-        if isinstance(value, tuple):
-            for strip, tensor in zip(("h", "w"), value, strict=True):
-                values[mean_key(reading.layer, reading.part.name, strip)] = tensor
-        elif isinstance(value, AffinityMap):
-            matrix = value.pairing(value.theta, value.phi) if value.fixed is None else value.fixed
-            values[mean_key(reading.layer, reading.part.name)] = matrix
-        else:
-            values[mean_key(reading.layer, reading.part.name)] = value
-    return values

@@ -16,6 +16,8 @@ from attnviz.capture.values import raw
 from attnviz.mechanisms import Block, Kind, Mechanism
 
 CLOSE = 1e-4  # of the output's largest value: float32 leaves 1e-6, another formula a hundredth
+OTHER_READING = "The block's output does not follow from the attention that was read in it."
+OTHER_FORMULA = "The mechanism, given the block's input, gives another output than the block."
 
 
 @dataclass(frozen=True)
@@ -72,26 +74,28 @@ def examine(blocks: Mapping[str, Block], watcher: Pass) -> tuple[Finding, ...]:
             found.append(Finding(layer, block.label, kinds, seen.verified, seen.error, seen.why, constant))
             continue
         assert isinstance(block, Mechanism)
-        errors = [_error(block, watcher, layer, call) for path, call in watcher.flows if path == layer]
+        errors = [_errors(block, watcher, layer, call) for path, call in watcher.flows if path == layer]
         if errors:
-            error = max(errors)
-            found.append(Finding(layer, block.label, kinds, error <= CLOSE, error))
+            read, given = (max(each) for each in zip(*errors, strict=True))
+            why = OTHER_READING if read > CLOSE else OTHER_FORMULA if given > CLOSE else ""
+            found.append(Finding(layer, block.label, kinds, not why, max(read, given), why))
     return tuple(found)
 
 
-def _error(block: Mechanism, watcher: Pass, layer: str, call: int) -> float:
+def _errors(block: Mechanism, watcher: Pass, layer: str, call: int) -> tuple[float, float]:
+    """Of the output, recomputed from the attention that was read, and by the mechanism from the block's input."""
     flow = watcher.flows[layer, call]
     readings = [reading for reading in watcher.readings if (reading.layer, reading.call) == (layer, call)]
     attention = {reading.part.name: raw(reading.part.kind, reading.value) for reading in readings}
     assert flow.input is not None
     assert flow.output is not None
     if len(attention) < len(block.parts):
-        return float("inf")
+        return float("inf"), 0.0
     try:
         again = [block.recompose(flow.input.clone(), attention), block(flow.input.clone())]
     except RuntimeError:  # shapes that do not meet: it is another formula
-        return float("inf")
-    return max(_difference(each, flow.output) for each in again)
+        return 0.0, float("inf")
+    return _difference(again[0], flow.output), _difference(again[1], flow.output)
 
 
 def _difference(found: Tensor, given: Tensor) -> float:

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ from attnviz.errors import ModelError
 from attnviz.flow.read import readings as values_of
 from attnviz.flow.read import taken_at
 from attnviz.flow.reader import Reader
-from attnviz.flow.sight import Point
+from attnviz.flow.sight import Point, sample
 from attnviz.mechanisms import Block, Kind, Part, Role
 from attnviz.mechanisms.non_local import Affinity, factors
 
@@ -51,7 +51,7 @@ class FlowBlock(Block):
         self.parts = tuple(part for i in range(len(seen.parts)) for part in self._parts(i, leading))
         self.outline = outline(seen)
         paper = self.outline or PAPERS.get(self.label)
-        self.formula = paper.formula if paper is not None and isinstance(paper.formula, str) else ""
+        self.formula = self.outline.formula if self.outline is not None else ""
         self.citation, self.paper = (paper.citation, paper.paper) if paper is not None else ("", "")
 
     def _parts(self, number: int, leading: bool) -> Iterator[Part]:
@@ -103,65 +103,46 @@ def name_of(block: flow.Block) -> str:
 def search(model: nn.Module, x: Tensor, known: Iterable[str], names: Mapping[str, str]) -> Search:
     """What looking at a network finds besides the blocks, by path, that are known already.
 
-    ``names``: what a person calls some of them, by path.
+    ``x``: a batch of one. ``names``: what a person calls some of them, by path.
     """
     sight = flow.look(model, x).outside(known)
-    blocks = {name_of(block): FlowBlock(block, names.get(name_of(block))) for block in sight.blocks}
-    strange = [path for path in blocks if path.startswith("?")]
+    seen = {name_of(block): block for block in sight.blocks}
+    strange = [path for path in seen if path.startswith("?")]
     left = dict.fromkeys(strange, "The network calls it and does not hold it: put it into an nn.ModuleList.")
-    left |= unreadable(model, x, {path: block for path, block in blocks.items() if path not in left})
-    blocks = {path: block for path, block in blocks.items() if path not in left}
+    seen, lost = alone(model, x, {path: block for path, block in seen.items() if path not in left}, sight.samples)
+    blocks = {path: FlowBlock(block, names.get(path)) for path, block in seen.items()}
     lines = [f"{note.layer or ROOT}: {note.what}. {note.reason}" for note in sight.noted]
-    lost = [path for path in names if path not in blocks]
-    lines += [f"{path}: named {names[path]}. No attention was seen there." for path in lost]
-    lines += [f"{path.lstrip('?')}: left out. {reason}" for path, reason in left.items()]
+    lines += [f"{path}: named {names[path]}. No attention was seen there." for path in names if path not in blocks]
+    lines += [f"{path.lstrip('?')}: left out. {reason}" for path, reason in (left | lost).items()]
     return Search(blocks, tuple(dict.fromkeys(lines)))
 
 
-def unreadable(model: nn.Module, x: Tensor, blocks: Mapping[str, FlowBlock]) -> dict[str, str]:
-    """The blocks that cannot be read in a pass of one picture, or are not there what they are in one of two, and why.
+def alone(
+    model: nn.Module, x: Tensor, blocks: Mapping[str, flow.Block], samples: Mapping[Point, Tensor]
+) -> tuple[dict[str, flow.Block], dict[str, str]]:
+    """The blocks as they are in a pass of one picture; and those that are not there what they were, and why.
 
-    A look runs the picture twice in its batch; torch and networks compute some things otherwise for one.
+    A look runs the picture twice in its batch; torch and networks compute some things otherwise for one. ``samples``
+    are the look's. Where only its paper's steps are not found again, a block is left without these.
     """
     if not blocks:
-        return {}
-    left: dict[str, str] = {}
-    one = _values(model, x, blocks)
-    try:
-        two = _values(model, x.expand(2, *x.shape[1:]).clone(), blocks)
-    except Exception:  # whatever a network raises that takes one picture only
-        two = {path: values for path, values in one.items() if values is not None}
-    for path in blocks:
-        single, double = one[path], two.get(path)
-        if single is None or double is None:
-            left[path] = "It is computed otherwise for one picture than for two, so it is not found again."
-        elif not all(_close(a[:1], b[:1]) for a, b in zip(single, double, strict=True)):
-            left[path] = "What stands in its place is another for one picture than for two."
-    return left
-
-
-def _values(model: nn.Module, x: Tensor, blocks: Mapping[str, FlowBlock]) -> dict[str, list[Tensor] | None]:
-    """Everything that is read of each block in a pass, None for those that cannot be."""
-    reading = FlowPass(model, blocks, {})
-    with flow.quiet(model), reading.watching():
+        return {}, {}
+    points = {point for block in blocks.values() for point in (*block.points, *block.around, *block.named)}
+    reader = Reader(model, tuple(points), take=sample)
+    with flow.quiet(model), reader.watching():
         model(x.clone())
-    found: dict[str, list[Tensor] | None] = {}
-    for path in blocks:
-        try:
-            flows = reading.flows([path]).values()
-            found[path] = [
-                *(value for around in flows for value in (around.before, around.after) if value is not None),
-                *(tensor for each in reading.readings([path]) for tensor in _tensors(each.value)),
-            ]
-        except ModelError:
-            found[path] = None
-    return found
 
+    def why(points: Iterable[Point]) -> str:
+        points = list(points)
+        if any(point not in reader.taken for point in points):
+            return "It is computed otherwise for one picture than for two, so it is not found again."
+        if all(_close(reader.taken[point], samples[point]) for point in points if point in samples):
+            return ""
+        return "What stands in its place is another for one picture than for two."
 
-def _tensors(value: Tensor | tuple[Tensor, ...] | AffinityMap) -> tuple[Tensor, ...]:
-    if isinstance(value, AffinityMap):
-        return (value.theta,)
-    return value if isinstance(value, tuple) else (value,)
+    left = {path: reason for path, block in blocks.items() if (reason := why((*block.points, *block.around)))}
+    there = {path: block for path, block in blocks.items() if path not in left}
+    return {path: replace(block, paper=None) if why(block.named) else block for path, block in there.items()}, left
 
 
 def _close(one: Tensor, two: Tensor) -> bool:
@@ -193,7 +174,7 @@ class FlowPass:
         gradients: bool = False,
     ) -> None:
         self._blocks, self._keep = blocks, frozenset(blocks[path].seen.id for path in keep & blocks.keys())
-        self._features = {p: b.seen.id for b in blocks.values() for p in (*b.seen.before, *b.seen.after)}
+        self._features = {p: b.seen.id for b in blocks.values() for p in b.seen.around}
         points = (*self._features, *(point for block in blocks.values() for point in block.seen.points))
         edits, self._changed = changes_at(blocks, changes)
         self._reader = Reader(

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from attnviz import flow, mechanisms
-from attnviz.errors import ModelError
 from attnviz.flow.read import value_at
 from attnviz.flow.reader import Reader
 from attnviz.flow.sight import Named, Point
@@ -61,15 +60,12 @@ def _outline(mechanism: str, choices: tuple[tuple[str, Any], ...]) -> Outline:
 def steps(
     model: nn.Module, block: flow.Block, paper: Outline | None, x: Tensor, call: int, changes: Changes
 ) -> tuple[Step, ...]:
-    """A block's steps for a network's input, with the edits, the batch in front: its paper's, where this pass has all
-    of them, else the operations.
+    """A block's steps for a network's input, with the edits, the batch in front: its paper's, where it has all of
+    them, else the operations.
     """
-    if paper is not None and block.paper is not None:
-        try:
-            return tuple(_of_paper(model, block, paper, block.paper.steps[call], x, changes))
-        except ModelError:  # the pass of one picture is another than that which was looked at
-            pass
-    return recorded(model, block, x, call, changes)
+    if paper is None or block.paper is None:
+        return recorded(model, block, x, call, changes)
+    return tuple(_of_paper(model, block, paper, block.paper.steps[call], x, changes))
 
 
 def _of_paper(
@@ -78,22 +74,8 @@ def _of_paper(
     reader = Reader(model, tuple(dict.fromkeys(point for each in named for point in each.points)), changes)
     with flow.quiet(model), reader.watching():
         model(x.clone())
-    return [Step(each.name, paper.steps[each.name], _value(reader, block, each), each.form) for each in named]
-
-
-def _value(reader: Reader, block: flow.Block, named: Named) -> Tensor:
-    """A step's value, (B, ...), an axis a letter of its form."""
-    values = [value_at(reader, block, point) for point in named.points]
-    value = torch.stack(values, 1) if len(values) > 1 else values[0]
-    if named.pick is not None:
-        value = value[:, named.pick]
-    missing = len(named.form) + 1 - value.dim()
-    for place, letter in enumerate(named.form, 1):
-        if letter == "1" and missing > 0:
-            value, missing = value.unsqueeze(place), missing - 1
-    if value.dim() != len(named.form) + 1:
-        raise ModelError(f"{block.layer}: {named.name} is laid out otherwise in this pass")
-    return value
+    values = {each: [value_at(reader, block, point) for point in each.points] for each in named}
+    return [Step(each.name, paper.steps[each.name], each.shaped(values[each]), each.form) for each in named]
 
 
 def recorded(model: nn.Module, block: flow.Block, x: Tensor, call: int, changes: Changes) -> tuple[Step, ...]:

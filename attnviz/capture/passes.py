@@ -1,7 +1,7 @@
 """One forward pass, watched: what it reads, what it changes, and where it is cut for Grad-CAM."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from itertools import count
@@ -18,8 +18,6 @@ from attnviz.errors import EditError, OptionError
 from attnviz.mechanisms import Block, Kind, Mechanism, Part
 from attnviz.mechanisms.non_local import Affinity
 from attnviz.readers import Twin
-
-Shaped = Callable[[Tensor], Tensor]
 
 
 @dataclass
@@ -176,27 +174,25 @@ class Pass:
             output = self.twins[layer].mechanism(self._inputs.pop(layer))
         return output if edited else None
 
-    def _reading(self) -> dict[str, list[tuple[str, Part, Shaped | None]]]:
+    def _reading(self) -> dict[str, list[tuple[str, Part]]]:
         """Where each part is read: at our own points, at another's submodules, or beside it in its twin."""
-        points: dict[str, list[tuple[str, Part, Shaped | None]]] = {}
+        points: dict[str, list[tuple[str, Part]]] = {}
         for layer, block in self._hooked.items():
             twin = self.twins.get(layer)
             for part in block.parts:
                 for point in part.points:
-                    path, shaped = f"{layer}.{point}", None
+                    path = f"{layer}.{point}"
                     if twin is not None:
                         live = layer not in self._edited and all(p in twin.points for p in part.points)
                         path = f"{layer}.{twin.points[point]}" if live else beside(layer, point)
-                        shaped = twin.shaped.get(point) if live else None
-                    entry = (layer, part, shaped)
-                    if entry not in points.setdefault(path, []):  # one submodule may run for both strips
-                        points[path].append(entry)
+                    if (layer, part) not in points.setdefault(path, []):  # one submodule may run for both strips
+                        points[path].append((layer, part))
         return points
 
     def _read(self, path: str, args: tuple[Any, ...], output: Tensor, *, edited: bool) -> None:
-        for layer, part, shaped in self._points[path]:
+        for layer, part in self._points[path]:
             call = self._block_calls[layer] + self.first_call
-            value = canonical(part.kind, shaped(output) if shaped else output)
+            value = canonical(part.kind, output)
             if part.kind is Kind.AFFINITY:
                 flow = self.flows[layer, call]
                 reading = _affinity(self._hooked[layer], part, flow, args, value.clone() if edited else None)

@@ -3,7 +3,7 @@
 One real pass is recorded below autograd, the meaning of every axis is followed, attention is read off the graph, and
 each block is verified by computing its output again from the attention alone.
 
-    sight = look(model, x)                      # what attention there is, without tensors
+    sight = look(model, x)                      # what attention there is
     readings = read(model, sight, x)            # its values for an input, in the shapes of their kinds
     operations = steps(model, sight.blocks[0], x)    # a block's operations, each with its tensor and formula
 

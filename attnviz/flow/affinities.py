@@ -9,6 +9,7 @@ from attnviz.flow.atoms import (
     WEIGHT,
     Axis,
     Label,
+    aligned,
     is_batch,
     kinds,
     places,
@@ -19,7 +20,7 @@ from attnviz.flow.claim import Claim, Found
 from attnviz.flow.graph import Op, Value
 from attnviz.flow.label import positions
 from attnviz.flow.rules.products import factors
-from attnviz.flow.trace import VIEWS, Root, chain, is_softmax, softmax_axis, squash, walk
+from attnviz.flow.trace import SEES, VIEWS, Root, chain, is_softmax, softmax_axis, squash, walk
 from attnviz.mechanisms import Role
 
 MATRICES = frozenset({"bmm", "baddbmm", "mm", "addmm"})
@@ -100,14 +101,16 @@ def _inner(op: Op) -> Value | None:
 
 
 def _without(found: Found, op: Op, value: Value, read: Value, *, first: bool) -> bool:
-    """A product of two products: pairs of places without a softmax over the keys, or with one over another axis."""
+    """A product of two products, or of pairs that a layer weighs: places by places without a softmax over the keys, or
+    with one over another axis.
+    """
     other = [made for _, made in walk(value, BENT) if made is not None and is_softmax(made)]
     start = other[0].live[0] if other else value
     for _, made in walk(start, BENT):
-        if made is None or made.name not in ("bmm", "mm", "baddbmm") or len(made.live) != 2:
+        if made is None or not (_product(made) or (_sum_of_pairs(made) and _only_keys(read, first=first))):
             continue
         summed, rows = (value.label[-1], value.label[-2]) if first else (value.label[-2], value.label[-1])
-        if any(_softmaxes(each) for each in made.live):
+        if _product(made) and any(_softmaxes(each) for each in made.live):
             found.remark(op, "linear attention", "Keys are summed up before any query meets them (contexts, no pairs).")
             return True
         keys, queries = kinds(summed), kinds(rows)
@@ -132,6 +135,33 @@ def _without(found: Found, op: Op, value: Value, read: Value, *, first: bool) ->
         _reading(found, op, value, read, where, key_axes.pop(), row_axes, Role.TERM, note, root)
         return True
     return False
+
+
+def _product(made: Op) -> bool:
+    return made.name in ("bmm", "mm", "baddbmm") and len(made.live) == 2
+
+
+def _sum_of_pairs(made: Op) -> bool:
+    """Whether a value is a layer's of pairs of embeddings laid side by side, or the sum of a term of each."""
+    if made.name in ("convolution", "addmm", "mm") and len(made.live) == 1:
+        found = [op for _, op in walk(made.live[0], SEES) if op is not None and op.name == "cat"]
+        live = found[0].live if found else []
+    else:
+        live = made.live if made.name == "add" else []
+    if len(live) != 2:
+        return False
+    over = [
+        {i for i, axis in enumerate(aligned(each.label, rank)) if places([axis])}
+        for each in live
+        for rank in [len(made.out.shape)]
+    ]
+    return bool(over[0] and over[1]) and not over[0] & over[1]
+
+
+def _only_keys(read: Value, *, first: bool) -> bool:
+    """Whether what is read are features of the keys' places, and of no other places."""
+    other = read.label[-1 if first else -2]
+    return bool(kinds(other) & {FEATURE}) and not places([other])
 
 
 def _reading(

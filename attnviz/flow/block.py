@@ -85,6 +85,12 @@ class Holder:
         """When its first part is used."""
         return min(claim.op.id for part in self.parts for claim in part.claims)
 
+    @property
+    def features(self) -> Value:
+        """What its first part acts on."""
+        claims = [claim for part in self.parts if part.role is not Role.LOGIT for claim in part.claims]
+        return min(claims, key=lambda claim: claim.op.id).features
+
 
 def holders(found: Found) -> list[Holder]:
     """The blocks of a graph, in the order in which they run; strips without their other half are dropped."""
@@ -96,8 +102,8 @@ def holders(found: Found) -> list[Holder]:
 
 
 def split(found: Found, frame: Frame, parts: list[Draft]) -> Iterator[Holder]:
-    """The blocks that one module's own forward holds: parts belong together that act on the same features, gates of
-    which one acts on what the other gave, and a context and what is made of what it read.
+    """The blocks that one module's own forward holds: parts belong together that act on the same features, a gate
+    and a gate or a term that acts on what it gave, and a context and what is made of what it read.
     """
     groups: list[list[Draft]] = []
     for part in parts:
@@ -115,8 +121,10 @@ def _together(found: Found, one: Draft, two: Draft) -> bool:
         return True
     if any(a.kind is Kind.CONTEXT and a.claim.op in b.claim.chain for a, b in ((one, two), (two, one))):
         return True  # what the context read is what the other is made of
-    gates = one.role is two.role is Role.GATE
-    return gates and any(same(b.claim.features) is same(a.claims[-1].out) for a, b in ((one, two), (two, one)))
+    return any(
+        a.role is Role.GATE and b.role in (Role.GATE, Role.TERM) and same(b.claim.features) is same(a.claims[-1].out)
+        for a, b in ((one, two), (two, one))
+    )
 
 
 def same(value: Value) -> Value:

@@ -5,13 +5,14 @@ A test takes the claims that stand so far and drops some. ``TESTS`` is the order
 
 from collections.abc import Callable, Iterator
 
-from attnviz.flow.atoms import FEATURE, PLACES, kinds, places
+from attnviz.flow.atoms import FEATURE, PLACES, kinds, places, varies
 from attnviz.flow.claim import Claim, Found
 from attnviz.flow.gates import is_softmax, learned
 from attnviz.flow.graph import Op, Value
 from attnviz.flow.rules.pointwise import SOFTMAX
+from attnviz.flow.rules.table import dims
 from attnviz.flow.terms import MIXERS
-from attnviz.flow.trace import GATES, VIEWS, descends, roots, walk
+from attnviz.flow.trace import GATES, VIEWS, descends, products_in, roots, walk
 from attnviz.mechanisms import Role
 
 FEW = 4  # channels of a picture, a mask or depth with it
@@ -40,11 +41,6 @@ def sums_with(found: Found, value: Value) -> Iterator[tuple[Op, Value]]:
             elif user.name in VIEWS and user.outputs and user.out.id not in seen and user.name not in ("cat", "stack"):
                 seen.add(user.out.id)
                 left.append(user.out)
-
-
-def products_in(value: Value) -> Iterator[Op]:
-    """The product that a value is, through views."""
-    return (op for _, op in walk(value, VIEWS) if op is not None and op.name in ("mul", "addcmul"))
 
 
 def complements(gate: Value) -> bool:
@@ -189,6 +185,48 @@ def _behind(found: Found, value: Value) -> Value:
         value = op.live[0]
 
 
+def lines(found: Found) -> None:
+    """Several lines through the same features of which the largest counts: an activation with slopes of its own."""
+    for claim in [claim for claim in gates(found) if _is_slope(found, claim)]:
+        reason = "The largest of several lines through the features, whose slopes are made from them (DyReLU)."
+        claim.drop("dynamic activation", reason)
+        for each in found.alive:
+            if each.role is Role.TERM and any(claim.op is op for op in products_in(each.features)):
+                each.drop("dynamic activation", reason)
+
+
+def _is_slope(found: Found, claim: Claim) -> bool:
+    """Whether the largest counts of a product's entries along an axis that the features have not; or of it and of
+    another one of the same features, whose gate is made by the same layer.
+    """
+    for op in _maxima(found, claim.out):
+        if len(op.live) == 1 and len(claim.on) == len(op.live[0].shape):
+            axes = dims(op.argument(1, "dim"), len(claim.on))
+            if any(op.live[0].shape[axis] > 1 and not varies(claim.on[axis]) for axis in axes):
+                return True
+        for each in gates(found):
+            alike = each is not claim and each.what == claim.what == "channel" and sources(each) & sources(claim)
+            if alike and op in _maxima(found, each.out) and _same_base(found, each, claim):
+                return True
+    return False
+
+
+def _same_base(found: Found, one: Claim, two: Claim) -> bool:
+    return _behind(found, one.features) is _behind(found, two.features)
+
+
+def _maxima(found: Found, value: Value) -> Iterator[Op]:
+    """The maxima that a value is compared in next, also once something was added to it."""
+    left, seen = [value], {value.id}
+    while left:
+        for user in found.graph.users[left.pop().id]:
+            if user.name in ("max", "amax", "maximum"):
+                yield user
+            elif user.name in VIEWS | {"add", "sub"} and user.outputs and user.out.id not in seen:
+                seen.add(user.out.id)
+                left.append(user.out)
+
+
 def mixtures(found: Found) -> None:
     """One weight for a whole map: branches of features that are added, or experts."""
     for claim in found.alive:
@@ -290,6 +328,6 @@ def has_channels(claim: Claim) -> bool:
 
 
 TESTS: tuple[Callable[[Found], None], ...] = (
-    blends, cells, masks, modulations, mixtures, vectors, scores, signed, steps, pointless, doubles, unnamed,
+    blends, cells, masks, lines, modulations, mixtures, vectors, scores, signed, steps, pointless, doubles, unnamed,
 )  # fmt: skip
 __all__ = ["PLACES", "TESTS", "exclude"]

@@ -70,7 +70,8 @@ class Op:
     """One ATen operation: its arguments hold a Value where a tensor stood.
 
     ``func`` is None for what another alias of a written tensor sees of the write (``strides`` says how both lie).
-    ``ancestors``: a bit for each operation, itself included, that it hangs on.
+    ``ancestors``: a bit for each operation, itself included, that it hangs on. ``guessed``: no rule says what the axes
+    of its outputs mean.
     """
 
     id: int
@@ -84,6 +85,7 @@ class Op:
     outputs: list[Value] = field(default_factory=list)
     ancestors: int = 0
     strides: tuple[Strides, Strides] | None = None
+    guessed: bool = False
 
     @property
     def live(self) -> list[Value]:

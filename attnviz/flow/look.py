@@ -1,23 +1,24 @@
-"""Looking at a network: record, label, find, put into blocks, name, verify."""
+"""Looking at a network: record, label, find, put into blocks, name, place, verify."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from attnviz.errors import ModelError, OptionError
 from attnviz.flow.assemble import assemble
-from attnviz.flow.block import Holder, holders
+from attnviz.flow.block import holders
 from attnviz.flow.claim import Found
 from attnviz.flow.find import find
 from attnviz.flow.graph import Graph, Value
 from attnviz.flow.label import label
 from attnviz.flow.merge import merged
 from attnviz.flow.name import name
+from attnviz.flow.place import Place, place
 from attnviz.flow.record import record
-from attnviz.flow.sight import Sight
+from attnviz.flow.sight import Point, Sight
 from attnviz.flow.trace import VIEWS, walk
 from attnviz.flow.verify import DivergedError, verify
 
@@ -36,31 +37,40 @@ def look(model: nn.Module, *inputs: Tensor) -> Sight:
     """
     model = original(model)
     check(model, inputs)
-    found, made, diverged = _looked(model, inputs)
-    if diverged is not None:  # what a network builds in its first pass, and keeps, is there in the next
-        found, made, diverged = _looked(model, inputs)
-    if diverged is not None:
-        for holder in made:
-            for part in holder.parts:
-                part.error, part.why = float("inf"), f"{str(diverged).capitalize()}."
-    _outside(found)
+    looked = _looked(model, inputs)
+    if looked.diverged is not None:  # what a network builds in its first pass, and keeps, is there in the next
+        looked = _looked(model, inputs)
+    if looked.diverged is not None:
+        for each in looked.placed:
+            for part in each.holder.parts:
+                part.error, part.why = float("inf"), f"{str(looked.diverged).capitalize()}."
+    _outside(looked.found)
+    _guessed(looked.found)
     classes = {path: type(module).__name__ for path, module in model.named_modules()}
-    return assemble(found, made, classes)
+    return assemble(looked.found, looked.placed, classes, looked.samples)
 
 
-def _looked(model: nn.Module, inputs: Sequence[Tensor]) -> tuple[Found, list[Holder], DivergedError | None]:
-    """What is found and made of it, verified, or why it cannot be."""
+class Looked(NamedTuple):
+    """What is found, where its blocks stand, verified, with samples; or why they cannot be verified."""
+
+    found: Found
+    placed: list[Place]
+    samples: dict[Point, Tensor]
+    diverged: DivergedError | None = None
+
+
+def _looked(model: nn.Module, inputs: Sequence[Tensor]) -> Looked:
     graph, double = recorded(model, inputs)
     label(graph)
     found = find(graph)
     made = merged(found, holders(found))
     for holder in made:
         holder.mechanism = name(holder)
+    placed = [place(found, holder) for holder in made]
     try:
-        verify(model, inputs, found, made, double=double)
+        return Looked(found, placed, verify(model, inputs, found, placed, double=double))
     except DivergedError as error:
-        return found, made, error
-    return found, made, None
+        return Looked(found, placed, {}, error)
 
 
 def original(model: nn.Module) -> nn.Module:
@@ -97,6 +107,19 @@ def _outside(found: Found) -> None:
         for value in op.inputs:
             if not value.depends and any(_strange(each, graph.batch) for each, _ in walk(value, VIEWS)):
                 found.remark(op, "computed outside torch", "What meets the features was computed in NumPy or so.")
+
+
+def _guessed(found: Found) -> None:
+    """Say which operations on the way to what was found, or dropped, have no rule of axes."""
+    seen: set[str] = set()
+    for claim in found.claims:
+        for op in claim.chain:
+            if op.guessed and op.name not in seen:
+                seen.add(op.name)
+                reason = (
+                    f"No rule says what the axes of {op.name} mean, so what is said of what it leads to is a guess."
+                )
+                found.remark(op, "axes guessed", reason)
 
 
 def _strange(value: Value, batch: int) -> bool:

@@ -1,4 +1,4 @@
-"""Names: which paper's mechanism a block's flow is. A label only: it decides nothing."""
+"""Names: which paper's mechanism a block's flow is. It says whose steps are tried, and nothing else hangs on it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from attnviz.flow.atoms import Label, aligned, kinds, places
 from attnviz.flow.block import Draft, Holder, same, sum_below
 from attnviz.flow.tokens import LAYERS, tokens
-from attnviz.flow.trace import varying
+from attnviz.flow.trace import LEARNED, POINTWISE, VIEWS, varying, walk
 from attnviz.mechanisms import Kind, Role
+
+SPLIT = VIEWS | POINTWISE  # between a convolution and the pieces that it is taken apart into
 
 
 @dataclass(frozen=True)
@@ -98,10 +100,7 @@ def _spatial(_: Draft, words: Words) -> str | None:
 
 
 def _volume(part: Draft, words: Words) -> str | None:
-    added = sums_of(part)
-    if added == {"strips"}:
-        return "CA"
-    if added == {"channels", "places"}:
+    if sums_of(part) == {"channels", "places"}:
         return "BAM"
     if words.mean and words.has("pow", "gstd", "div") and not words.layers:
         return "SimAM"
@@ -139,7 +138,17 @@ def _affinity(part: Draft, _: Words) -> str | None:
 
 def _branch(part: Draft, _: Words) -> str | None:
     shares = part.spots[0].layout.shape
-    return "SK" if part.role is Role.DISTRIBUTION and shares[-1] > 1 else None
+    if part.role is not Role.DISTRIBUTION or shares[-1] == 1:
+        return None
+    made = {value.id for claim in part.claims for value, _ in walk(claim.features, SPLIT)}
+    return "SK" if len(made) > 1 else "split attention"
+
+
+def _strips(part: Draft, _: Words) -> str | None:
+    """Strips that one layer transforms together; those with a layer each are no paper's of ours."""
+    first, *others = sorted(part.claims, key=lambda claim: claim.op.id)
+    joint = [op for op in first.chain if op.name in LEARNED and all(c.gate.ancestors >> op.id & 1 for c in others)]
+    return "CA" if joint and others else None
 
 
 def _always(word: str | None) -> Callable[[Draft, Words], str | None]:
@@ -151,7 +160,7 @@ NAMES: dict[tuple[Kind, Role | None], Callable[[Draft, Words], str | None]] = {
     (Kind.CHANNEL, Role.TERM): _always("GC"),
     (Kind.SPATIAL, None): _spatial,
     (Kind.VOLUME, None): _volume,
-    (Kind.COORDINATE, None): _always("CA"),
+    (Kind.COORDINATE, None): _strips,
     (Kind.BRANCH, None): _branch,
     (Kind.CONTEXT, None): _always(None),
     (Kind.AFFINITY, None): _affinity,

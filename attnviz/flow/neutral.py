@@ -10,13 +10,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from attnviz.flow.block import Draft, Holder, Spot, same
-from attnviz.flow.claim import Claim, Found
-from attnviz.flow.exclude import sums_with
-from attnviz.flow.graph import Frame, Graph, Op, Value, within
+from attnviz.flow.block import Draft, Holder, Spot
+from attnviz.flow.claim import Found
+from attnviz.flow.graph import Op, Value
+from attnviz.flow.outcome import meeting, onwards, residual, side_by_side
 from attnviz.flow.replay import Get, between, difference, replay
-from attnviz.flow.residual import residual
-from attnviz.flow.trace import scaled
 from attnviz.mechanisms import Kind, Role
 
 NONE = (
@@ -33,7 +31,7 @@ class Meeting:
     features: Value
 
 
-def meetings(found: Found, frame: Frame, draft: Draft) -> list[Meeting]:
+def meetings(found: Found, holder: Holder, draft: Draft) -> list[Meeting]:
     """The places where a part's neutral value is sought, the best first."""
     if draft.role is Role.LOGIT or draft.kind in (Kind.BRANCH, Kind.CONTEXT):
         return []
@@ -49,36 +47,10 @@ def meetings(found: Found, frame: Frame, draft: Draft) -> list[Meeting]:
             made.append(Meeting(between(found.graph, values, claim.via), claim.via, others[0]))
     used = sorted(draft.claims, key=lambda each: each.op.id)
     first, last = (used[0], used[-1]) if draft.kind is Kind.COORDINATE else (claim, claim)
-    for target in [*reversed(list(_onwards(found, frame, last))), last.out]:
-        ops = between(found.graph, values, target)
-        made.append(Meeting(ops, target, first.features))
-    return made
-
-
-def _onwards(found: Found, frame: Frame, claim: Claim) -> list[Value]:
-    """What becomes of a product inside its block, as long as it is scaled by numbers or added to its own features."""
-    out: list[Value] = []
-    value = claim.out
-    base = {same(claim.features).id, found.origin(claim.features).id}
-    while True:
-        following = None
-        for op, other in sums_with(found, value):
-            if within(op, frame) and same(other).id in base and op.out.shape == claim.features.shape:
-                following = op.out
-        if following is None:
-            following = _scaled_by_number(found, frame, value)
-        if following is None:
-            return out
-        out.append(following)
-        value = following
-
-
-def _scaled_by_number(found: Found, frame: Frame, value: Value) -> Value | None:
-    users = [op for op in found.graph.users[value.id] if op.outputs]
-    if len(users) != 1 or not within(users[0], frame) or users[0].name not in ("mul", "div"):
-        return None
-    op = users[0]
-    return op.out if scaled(op) is value and all(each.depends or each.shape == () for each in op.inputs) else None
+    bases = tuple(dict.fromkeys((first.features, holder.features)))
+    for target in reversed(list(onwards(found, holder.frame, last.out, (last.features, *bases)))):
+        made += [Meeting(between(found.graph, values, target), target, features) for features in reversed(bases)]
+    return [*made, Meeting(between(found.graph, values, last.out), last.out, first.features)]
 
 
 def solve(spots: Sequence[Spot], meeting: Meeting, get: Get) -> float | None:
@@ -99,11 +71,13 @@ def solve(spots: Sequence[Spot], meeting: Meeting, get: Get) -> float | None:
     if not length:
         return None
     value = low + (high - low) * float(((features - one).double() * slope).sum()) / length
-    rounded = round(value, 2) if abs(value - round(value, 2)) < 1e-3 else round(value, 6)
-    if inverse and rounded == 0:
-        return None
-    error = difference(_with(spots, meeting, get, rounded), features)
-    return rounded + 0.0 if error < tolerance(features) else None
+    for digits in (2, 6):
+        rounded = round(value, digits) + 0.0
+        if not (inverse and rounded == 0) and difference(_with(spots, meeting, get, rounded), features) < tolerance(
+            features
+        ):
+            return rounded
+    return None
 
 
 def _wide(features: Tensor, like: Tensor) -> Tensor:
@@ -128,26 +102,13 @@ def even(draft: Draft) -> float | None:
     return 1 / branches if draft.kind is Kind.BRANCH else None
 
 
-def side_by_side(holder: Holder) -> list[Draft]:
-    """A block's gates, where there are several and they act on the same features; [] for others."""
-    gates = [part for part in holder.parts if part.role is Role.GATE]
-    bases = {same(part.claim.features).id for part in gates}
-    return gates if len(gates) > 1 and len(bases) == 1 and all(one.claim.via is None for one in gates) else []
-
-
-def meeting(graph: Graph, claims: list[Claim]) -> Value | None:
-    """Where what claims make of features is put together; None where that has another shape than each."""
-    ends = [claim.out.op for claim in claims]
-    meet = next((op for op in graph.ops if all(end and op.ancestors >> end.id & 1 for end in ends)), None)
-    return meet.out if meet is not None and meet.out.shape == claims[0].features.shape else None
-
-
 def joint(holder: Holder, output: Value, found: Found) -> tuple[list[Draft], Meeting] | None:
     """The gates of a block that act side by side on the same features, and where they meet; None for others."""
     gates = side_by_side(holder)
     if not gates:
         return None
     met = meeting(found.graph, [part.claim for part in gates])
-    target = met if met is not None else output
+    base = gates[0].claim.features
+    target = output if met is None else [met, *onwards(found, holder.frame, met, (base,))][-1]
     ops = between(found.graph, [spot.value for part in gates for spot in part.spots], target)
-    return gates, Meeting(ops, target, gates[0].claim.features)
+    return gates, Meeting(ops, target, base)

@@ -72,8 +72,7 @@ def read(model: nn.Module, sight: Sight, *inputs: Tensor, changes: Mapping[Point
 
 def _points(sight: Sight) -> Iterator[Point]:
     for block in sight.blocks:
-        yield from block.before
-        yield from block.after
+        yield from block.around
         yield from block.points
 
 

@@ -248,7 +248,7 @@ class _Returned(TorchFunctionMode):
             if operands:
                 args = self._given(operands, args)
                 output = func(*args, **kwargs)
-            return self._changed(due, output, in_place=any(output is each for each in args))
+            return self._changed(due, output, in_place=any(output is each for each in (*args, kwargs.get("out"))))
 
     def _given(self, operands: list[tuple[Tensor, Point]], args: Any) -> Any:
         """The arguments with the changed operands in them: the function is computed once more, from those."""

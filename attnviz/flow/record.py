@@ -101,9 +101,10 @@ class Ledger:
             del self._memory[memory]
 
     def sharing(self, tensor: Tensor) -> list[Tensor]:
-        """The other live tensors in the same memory."""
+        """The other live tensors in the same memory, in the order in which their values came."""
         keys = self._memory.get(_memory(tensor), set()) - {id(tensor)}
-        return [alias for key in sorted(keys) if (alias := self._refs[key]()) is not None]
+        in_order = sorted(keys, key=lambda key: self._values[key].id)
+        return [alias for key in in_order if (alias := self._refs[key]()) is not None]
 
 
 def _memory(tensor: Tensor) -> int:
@@ -163,13 +164,16 @@ class Recorder(TorchDispatchMode):
         return op
 
     def _collect(self, op: Op, result: Any, *, depends: bool) -> None:
+        given: list[Value] = []
         for tensor in tensors(result):
             known = self._ledger.get(tensor)
-            if known is not None and (known in op.outputs or any(known is value for value in op.inputs)):
-                if known not in op.outputs:
-                    op.outputs.append(known)
-            else:
-                self._make(tensor, op, depends=depends)
+            same = known is not None and (known in op.outputs or any(known is value for value in op.inputs))
+            given.append(known if known is not None and same else self._make(tensor, op, depends=depends))
+        # What is given comes first, in its order; then what was only written into, as a buffer of noise.
+        op.outputs = [*dict.fromkeys(given), *(value for value in op.outputs if value not in given)]
+        for slot, value in enumerate(op.outputs):
+            if value.op is op:
+                value.slot = slot
 
     def _make(self, tensor: Tensor, op: Op | None, *, depends: bool, name: str = "") -> Value:
         slot = len(op.outputs) if op else 0

@@ -1,11 +1,16 @@
-"""What looking at a network gives: its blocks, and what was seen and is not claimed. No tensor is kept in it."""
+"""What looking at a network gives: its blocks, and what was seen and is not claimed. Of tensors, samples are kept."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
+
+import torch
+from torch import Tensor
 
 from attnviz.flow.layout import Layout
 from attnviz.mechanisms import Kind, Role
+
+SAMPLE = 64  # entries at least, of larger values
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,25 @@ class Named:
     form: str
     pick: int | None = None
 
+    @property
+    def _missing(self) -> int:
+        """How many axes of one entry its values lack."""
+        axes = len(self.points[0].layout.groups) + (len(self.points) > 1) - (self.pick is not None)
+        return len(self.form) - axes
+
+    @property
+    def fits(self) -> bool:
+        """Whether its values have an axis for each letter, but for those of one entry."""
+        return 0 <= self._missing <= self.form.count("1")
+
+    def shaped(self, values: Sequence[Tensor]) -> Tensor:
+        """Its value (B, ...), an axis a letter, of what stands at its points."""
+        value = torch.stack(list(values), 1) if len(values) > 1 else values[0]
+        value = value if self.pick is None else value[:, self.pick]
+        for place in [i for i, letter in enumerate(self.form, 1) if letter == "1"][: self._missing]:
+            value = value.unsqueeze(place)
+        return value
+
 
 @dataclass(frozen=True, slots=True)
 class Paper:
@@ -117,6 +141,16 @@ class Block:
         return tuple(point for part in self.parts for points in part.points for point in points)
 
     @property
+    def around(self) -> tuple[Point, ...]:
+        """Where its features stand, before and after it, in all its calls."""
+        return (*self.before, *self.after)
+
+    @property
+    def named(self) -> tuple[Point, ...]:
+        """Where its paper's steps stand, in all its calls."""
+        return tuple(p for steps in self.paper.steps for step in steps for p in step.points) if self.paper else ()
+
+    @property
     def id(self) -> str:
         """The layer, and the number where it has one."""
         return f"{self.layer} {self.number}" if self.number else self.layer
@@ -133,10 +167,14 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """All that looking at a network found, in the order in which it runs."""
+    """All that looking at a network found, in the order in which it runs.
+
+    ``samples``: of what stood at each of the blocks' points (``sample``).
+    """
 
     blocks: tuple[Block, ...]
     noted: tuple[Note, ...]
+    samples: Mapping[Point, Tensor] = field(default_factory=dict, compare=False, repr=False)
 
     def outside(self, paths: Iterable[str]) -> "Sight":
         """What was found outside of the modules at these paths."""
@@ -144,4 +182,17 @@ class Sight:
         return Sight(
             tuple(b for b in self.blocks if not any(f"{point.path}.".startswith(inside) for point in b.points)),
             tuple(note for note in self.noted if not f"{note.layer}.".startswith(inside)),
+            self.samples,
         )
+
+
+def sample(point: Point, tensor: Tensor) -> Tensor:
+    """Some entries of the first picture's value at a point, evenly spaced, and its peak: enough to know it by.
+
+    Not a number where the tensor has other axes.
+    """
+    try:
+        value = point.layout.canonical(tensor.detach())[:1].reshape(-1)
+        return torch.cat([value[:: max(1, len(value) // SAMPLE)], value.abs().max()[None]])
+    except (RuntimeError, ValueError):
+        return torch.full((1,), float("nan"))

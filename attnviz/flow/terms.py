@@ -1,11 +1,12 @@
 """Terms that are added to every place, and weights of convolutions that are made from the input."""
 
+from collections.abc import Iterator
 from math import prod
 
 from attnviz.flow.atoms import FEATURE, PLACES, UNKNOWN, Label, aligned, kinds, places, varies
 from attnviz.flow.claim import Claim, Found
 from attnviz.flow.graph import Op, Value
-from attnviz.flow.trace import BOUNDED, chain, descends, roots, varying
+from attnviz.flow.trace import BOUNDED, VIEWS, chain, descends, products_in, roots, varying, walk
 from attnviz.mechanisms import Role
 
 MIXERS = frozenset({"convolution", "addmm", "mm"})
@@ -24,14 +25,29 @@ def term(found: Found, op: Op) -> None:
         return
     x, added = (0, 1) if one > two else (1, 0)
     on, over = labels[x], labels[added]
-    if not _constant_over_places(on, over) or not _mixed(found, pair[added], pair[x]):
+    if not _constant_over_places(on, over):
         return
-    source = found.origin(pair[x])
-    links = chain(found.graph, pair[added], pair[x])
+    bases = [each for each in (pair[x], *_scaled_by_gate(pair[x])) if _mixed(found, pair[added], each)]
+    if not bases:
+        return
+    made_of = [each for each in bases if descends(pair[added], found.origin(each)) or _pooled_from(pair[added], each)]
+    links = chain(found.graph, pair[added], (made_of or bases)[0])
     claim = Claim(op, Role.TERM, "term", pair[added], pair[x], roots(pair[added]), links, on, over)
-    if not descends(pair[added], source) and not _pooled_from(pair[added], pair[x]):
+    if not made_of:
         claim.drop("added vector", "A vector that was not computed from these features is added to them.")
     found.claims.append(claim)
+
+
+def _scaled_by_gate(x: Value) -> Iterator[Value]:
+    """The features in a product with what varies over less than they do, as a gate does; also where it is added to
+    them.
+    """
+    added = [value for _, op in walk(x, VIEWS) if op is not None and op.name == "add" for value in op.live]
+    for op in (op for value in (x, *added) for op in products_in(value)):
+        for value in op.live:
+            others = [varying(aligned(each.label, len(x.shape))) for each in op.live if each is not value]
+            if others and all(each < varying(aligned(value.label, len(x.shape))) for each in others):
+                yield value
 
 
 def _constant_over_places(on: Label, over: Label) -> bool:

@@ -1,6 +1,6 @@
 """Walking a graph backwards: what a value goes back to, and what squashed it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import prod
 
@@ -219,6 +219,11 @@ def chain(graph: Graph, gate: Value, features: Value) -> list[Op]:
 def varying(label: Label) -> set[int]:
     """The places of the axes along which entries can differ."""
     return {i for i, axis in enumerate(label) if varies(axis)}
+
+
+def products_in(value: Value) -> Iterator[Op]:
+    """The product that a value is, through views."""
+    return (op for _, op in walk(value, VIEWS) if op is not None and op.name in ("mul", "addcmul"))
 
 
 LEARNED = frozenset({"convolution", "addmm", "mm", "bmm", "baddbmm", "mkldnn_rnn_layer"})

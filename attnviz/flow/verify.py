@@ -1,26 +1,31 @@
 """Verifying: in a second pass, each gate is narrowed to the axes that it claims, and the block's output computed again
 from that. What agrees is verified; what does not is said.
 
+So are the steps of a block's paper: each again from those before it, as the paper says.
+
 A check runs as soon as the pass has given the values that it needs, and they are let go at once.
 """
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
 from attnviz.errors import AttnvizError
-from attnviz.flow.block import Draft, Holder, same
+from attnviz.flow.block import Draft, Holder
 from attnviz.flow.claim import Found
 from attnviz.flow.graph import Graph, Op, Value
-from attnviz.flow.neutral import Meeting, even, joint, meeting, meetings, side_by_side, solve
+from attnviz.flow.neutral import Meeting, even, joint, meetings, solve, tolerance
+from attnviz.flow.outcome import output_of
+from attnviz.flow.papers import PAPERS
+from attnviz.flow.place import PaperPlace, Place, Stand
 from attnviz.flow.record import record
 from attnviz.flow.replay import Get, between, difference, needed, random, replay
+from attnviz.flow.sight import Point, sample
 
 CLOSE = 1e-4
-LONG = 400  # operations that are replayed at most
 RANDOM = "Random numbers are drawn in the block, so what it does here says nothing about the next time."
 NOTHING = "The block's output is the same whatever the value is, so nothing follows about it."
 
@@ -114,47 +119,52 @@ class Check:
                 draft.neutral = value
 
 
+@dataclass(eq=False)
+class PaperCheck:
+    """Whether a block's paper's steps are what the paper says of them."""
+
+    place: Place
+    paper: PaperPlace
+
+    @property
+    def wanted(self) -> set[Value]:
+        stands = [self.place.before, *(stand for _, stands in self.paper.steps for stand in stands)]
+        return {stand.value for stand in stands if stand.value.tensor is None}
+
+    @property
+    def last(self) -> int:
+        return max(value.id for value in self.wanted)
+
+    def run(self, kept: dict[int, Tensor]) -> None:
+        def value(stand: Stand) -> Tensor:
+            found = stand.point.layout.canonical(kept[stand.value.id])
+            return 1 / found if stand.point.inverse else found
+
+        relation = PAPERS[self.place.holder.mechanism or ""].relation
+        try:
+            steps = {named.name: named.shaped([value(each) for each in stands]) for named, stands in self.paper.steps}
+            expected = relation(value(self.place.before), steps, self.paper.options)
+            holds = all(difference(steps[name], each) <= max(CLOSE, tolerance(each)) for name, each in expected.items())
+        except (RuntimeError, ValueError, IndexError, KeyError):  # shapes that do not meet: it is another formula
+            holds = False
+        if not holds:
+            self.place.paper = None
+
+
 def _outside(value: Value) -> Tensor:
     assert value.tensor is not None
     return value.tensor
 
 
-def output_of(found: Found, holder: Holder, draft: Draft) -> Value:
-    """The output of a block's module that a part leads to; where that is not the block, what comes of the product."""
-    graph, out = found.graph, draft.claims[-1].out
-    run = graph.runs.get(holder.frame)
-    if run is None or not holder.whole or out.op is None:
-        return _end(found, holder, draft)
-    for value in run.outputs:
-        if value.ancestors >> out.op.id & 1 and len(between(graph, [out], value)) <= LONG:
-            return value
-    return out
-
-
-def _end(found: Found, holder: Holder, draft: Draft) -> Value:
-    """What a part makes of the features in a module that does more: with what other gates, or other branches, make of
-    them beside it, and with the features themselves where they are added.
-    """
-    gates = side_by_side(holder)
-    claims = [part.claim for part in gates] if draft in gates else draft.claims
-    met = meeting(found.graph, claims) if len(claims) > 1 else None
-    out = draft.claims[-1].out if met is None else met
-    features = same(draft.claim.features)
-    for op in found.graph.users[out.id]:
-        if op.name == "add" and len(op.live) > 1 and {same(value).id for value in op.live} == {out.id, features.id}:
-            return op.out
-    return out
-
-
-def checks(found: Found, made: Sequence[Holder]) -> list[Check]:
-    """What has to be verified, in the order in which it can be."""
-    out = []
+def checks(found: Found, made: Iterable[Holder]) -> list[Check | PaperCheck]:
+    """What has to be verified."""
+    out: list[Check | PaperCheck] = []
     for holder in made:
         for draft in holder.parts:
             target = output_of(found, holder, draft)
             values = [spot.value for spot in draft.spots]
             check = Check(holder, draft, between(found.graph, values, target), target, [])
-            check.meetings = meetings(found, holder.frame, draft)
+            check.meetings = meetings(found, holder, draft)
             draft.neutral = even(draft)
             check.dice = random(check.ops) or random(inside(found.graph, holder, target))
             if draft is holder.parts[-1]:
@@ -166,35 +176,49 @@ def checks(found: Found, made: Sequence[Holder]) -> list[Check]:
                 wanted |= {each.target, each.features, *needed(each.ops, [*values, *beside])}
             check.wanted = {value for value in wanted if value.tensor is None}
             out.append(check)
-    return sorted(out, key=lambda check: check.last)
+    return out
 
 
-def verify(model: nn.Module, inputs: Sequence[Tensor], found: Found, made: Sequence[Holder], *, double: bool) -> None:
+def verify(
+    model: nn.Module, inputs: Sequence[Tensor], found: Found, placed: Sequence[Place], *, double: bool
+) -> dict[Point, Tensor]:
     """Fill in the drafts' errors and neutral values, in one more pass of the same inputs.
 
-    Raises DivergedError where the network does something else this time.
+    Returns samples of what stands at the blocks' points in that pass. Raises DivergedError where the network does
+    something else this time.
     """
-    waiting = checks(found, made)
+    waiting: list[Check | PaperCheck] = checks(found, [place.holder for place in placed])
+    waiting += [PaperCheck(place, place.paper) for place in placed if place.paper is not None]
+    waiting.sort(key=lambda check: check.last)
+    keeper = Keeper(found.graph, waiting, [stand for place in placed for stand in place.stands])
     if waiting:
-        keeper = Keeper(found.graph, waiting)
         again, _ = record(model, inputs, double=double, listener=keeper)
         if len(again.ops) != len(found.graph.ops):
             raise DivergedError("the network does not do the same twice, so its attention cannot be verified")
+    return keeper.samples
 
 
 class Keeper:
-    """Keeps what the waiting checks need, and runs each as soon as all is there."""
+    """Keeps what the waiting checks need, and runs each as soon as all is there.
 
-    def __init__(self, graph: Graph, waiting: list[Check]) -> None:
+    ``samples``: of what stands at the points that it is given.
+    """
+
+    def __init__(self, graph: Graph, waiting: list[Check | PaperCheck], stands: Sequence[Stand]) -> None:
         self._graph, self._waiting = graph, waiting
         self._needs = Counter(value.id for check in waiting for value in check.wanted)
         self._kept: dict[int, Tensor] = {}
+        self._points: dict[int, set[Point]] = defaultdict(set)
+        for stand in stands:
+            self._points[stand.value.id].add(stand.point)
+        self.samples: dict[Point, Tensor] = {}
 
     def __call__(self, value: Value, tensor: Tensor) -> None:
         known = self._graph.values[value.id] if value.id < len(self._graph.values) else None
         names = [each.op.name if each is not None and each.op is not None else "" for each in (known, value)]
         if known is None or known.shape != value.shape or names[0] != names[1]:
             raise DivergedError("the network does not do the same twice, so its attention cannot be verified")
+        self.samples |= {point: sample(point, tensor) for point in self._points.pop(value.id, ())}
         if self._needs[value.id]:
             self._kept[value.id] = tensor.detach().clone()
         while self._waiting and self._waiting[0].last <= value.id:

@@ -7,9 +7,9 @@ import numpy as np
 from latex2mathml.converter import convert
 
 from attnviz.capture import AffinityMap
+from attnviz.errors import OptionError
 from attnviz.explanation import AttentionRecord
 from attnviz.measures import entropy, query_dependence
-from attnviz.mechanisms import NonLocal
 from attnviz.ui import prose, texts
 from attnviz.ui.analysis import View
 from attnviz.ui.payloads import Array, Payload, number, packed, percent, title
@@ -155,9 +155,10 @@ def dependence(view: View) -> Payload | None:
     record = view.record
     if record is None or not isinstance(record.values, AffinityMap):
         return None
-    if not isinstance(view.explanation.backbone.blocks[record.layer], NonLocal):
+    try:
+        found = query_dependence(view.explanation, record.layer, record.call)
+    except OptionError:
         return {"caption": record.layer, "none": texts.DEPENDENCE_NONE.format(mechanism=record.mechanism)}
-    found = query_dependence(view.explanation, record.layer, record.call)
     ratio = found.output / found.input if found.input else 0.0
     words = texts.DEPENDENCE_LOW if ratio < ALIKE else texts.DEPENDENCE_HIGH
     return {
@@ -179,7 +180,7 @@ def formula(view: View) -> Payload | None:
     by_kind = prose.NOT_BY_MECHANISM.get(block.label, prose.DOES_NOT_MEAN[record.kind])
     return {
         "title": block.label,
-        "none": None if block.formula else texts.FOUND_FORMULA.format(mechanism=block.label),
+        "none": None if block.formula else texts.FOUND_FORMULA,
         "lines": mathml(block.formula) if block.formula else [],
         "citation": block.citation or None,
         "paper": block.paper if block.paper.startswith("https:") else f"https://arxiv.org/abs/{block.paper}",

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from attnviz.backbones import BUILT, VARIANTS
 from attnviz.capture import Backbone, instrument
-from attnviz.capture.backbone import check_pictures
 from attnviz.capture.findings import Findings
+from attnviz.capture.means import check_pictures
 from attnviz.capture.outputs import logits_of, scores
 from attnviz.errors import AttnvizError, ModelError
 from attnviz.images import Picture, load_picture

@@ -15,15 +15,15 @@ def _excitation(block: BlockFlow, part: Draft | None, layers: int) -> Trail | No
     """The way from pooled features through so many layers to a channel gate's squash; None where it is another."""
     logit = before_squash(part.claim) if part is not None else None
     found = block.trail(logit) if logit is not None else None
-    if found is None or len(found.layers) != layers or found.squeezed is None:
+    if found is None or len(found.layers) != layers or found.squeezed is None or not found.whole:
         return None
     return found
 
 
 def _two_layers(found: Trail) -> tuple[Value, Value, Value, Value] | None:
     """What is squeezed, what the first layer gives, its activation, what the second gives."""
-    squeezed, first, hidden, second = found.squeezed, found.gave(0), found.given(1), found.gave(1)
-    return None if squeezed is None or hidden is first else (squeezed, first, hidden, second)
+    squeezed, hidden = found.squeezed, found.activated(0)
+    return None if squeezed is None or hidden is None else (squeezed, found.gave(0), hidden, found.gave(1))
 
 
 def se(block: BlockFlow) -> Landmarks | None:
@@ -131,7 +131,7 @@ def bam(block: BlockFlow) -> Landmarks | None:
     channel, spatial = block.part(Kind.CHANNEL, Role.LOGIT), block.part(Kind.SPATIAL, Role.LOGIT)
     gate = block.part(Kind.VOLUME)
     combined = before_squash(gate.claim) if gate is not None else None
-    if channel is None or spatial is None or gate is None or combined is None or gate.neutral != 0:
+    if channel is None or spatial is None or gate is None or combined is None:
         return None
     way = block.trail(channel.claim.gate)
     squeezed = way.squeezed

@@ -7,8 +7,8 @@ from attnviz.flow.affinities import SCALED
 from attnviz.flow.atoms import BRANCH, kinds, places
 from attnviz.flow.block import same
 from attnviz.flow.graph import Op, Value
+from attnviz.flow.outcome import residual
 from attnviz.flow.papers.trail import BlockFlow, Landmark, Landmarks, Trail, beside, logits_of, mark, sources
-from attnviz.flow.residual import residual
 from attnviz.flow.rules.products import factors
 from attnviz.flow.tokens import token
 from attnviz.flow.trace import SEES, walk

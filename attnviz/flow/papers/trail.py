@@ -14,7 +14,12 @@ from attnviz.flow.trace import SEES, VIEWS, scaled, walk
 from attnviz.mechanisms import Kind, Role
 
 LONGEST = 100
-SILENT = VIEWS | {"unfold", "im2col"}  # places laid out otherwise
+MOVES = frozenset({"flip", "roll", "index", "index_select", "gather"})  # entries change their places
+SILENT = (VIEWS | {"unfold", "im2col"}) - MOVES  # places laid out otherwise
+ACTIVATIONS = frozenset({
+    "_prelu_kernel", "celu", "clamp_min", "elu", "gelu", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "mish",
+    "prelu", "relu", "relu6", "rrelu_with_noise", "selu", "sigmoid", "silu", "softplus", "tanh", "threshold",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +116,7 @@ class Trail:
         first = self.layers[0] if self.layers else len(self.ops)
         pools = [i for i in range(first) if token(self.ops[i]).startswith(("g", "p"))]
         between = [op for i, op in enumerate(self.ops[:first]) if i not in pools]
-        if not pools or any(token(op) for op in between):
+        if not pools or any(token(op) or op.name in MOVES for op in between):
             return None
         last = pools[-1]
         while last + 1 < first and _by_number(self.ops[last + 1]):
@@ -135,6 +140,22 @@ class Trail:
         while place + 1 < len(self.ops) and _completes(self.ops[place + 1]):
             place += 1
         return self.ops[place].out
+
+    def activated(self, number: int) -> Value | None:
+        """A layer's activation, where that is all that stands between it and the next layer; None otherwise."""
+        given, gave = self.given(number + 1), self.gave(number)
+        between = [op for op in self.ops[self.layers[number] : self.layers[number + 1]] if op.id > _made(gave)]
+        return given if [op.name in ACTIVATIONS for op in between] == [True] else None
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing stands behind the last layer and its norm but numbers, as those of a sigmoid by hand."""
+        last = self.gave(-1)
+        return all(_by_number(op) for op in self.ops[self.layers[-1] :] if op.id > _made(last))
+
+
+def _made(value: Value) -> int:
+    return value.op.id if value.op is not None else -1
 
 
 def _by_number(op: Op) -> bool:

@@ -164,7 +164,7 @@ def alias_write(op: Op) -> Labels:
             None,
         )
         in_pieces = bool(axis) and "written" in axis[0].memo
-        if (_says(axis) and not in_pieces) or match is None or not wrote.depends:
+        if reader.shape[i] == 1 or (_says(axis) and not in_pieces) or match is None or not wrote.depends:
             label.append(axis)
         elif writer.shape[match] == reader.shape[i]:
             label.append(wrote.label[match])

@@ -353,50 +353,6 @@ def test_a_checkpoint_computes_again_without_the_edit_so_there_is_no_map() -> No
     close_to(found.logits, logits.float())
 
 
-def test_one_picture_is_read_as_two_are() -> None:
-    """By the batch's size a product of matrices is computed otherwise, and code may do something else."""
-
-    def crossed(net: Net, x: Tensor, _: Tensor) -> Tensor:
-        tokens = x.flatten(2).mT
-        q, k, v = (tokens @ layer.weight.flatten(1).mT for layer in (net.q, net.k, net.last_q))
-        return x + torch.bmm(torch.bmm(q, k.mT).softmax(-1), v).mT.reshape(x.shape)
-
-    model = lively(Net(lambda net, x: x, crossed))
-    model.last_q = nn.Conv2d(C, C, 1)
-    model = model.double()
-    x, backbone = picture(), attnviz.instrument(model)
-    [record] = attnviz.explain(backbone, x).attention
-    with torch.no_grad():
-        tokens = model.stem(x).tanh().flatten(2).mT
-        q, k = (tokens @ layer.weight.flatten(1).mT for layer in (model.q, model.k))
-    close_to(record.values.matrix(), (q @ k.mT).softmax(-1)[0].float())
-
-
-def test_what_is_another_for_one_picture_is_left_out_and_said() -> None:
-    def squeezed(net: Net, x: Tensor) -> Tensor:
-        z = F.adaptive_avg_pool2d(x, 1).squeeze()  # of one picture the batch goes, too
-        return net.fc1(z.view(len(x), -1)).sigmoid() if z.dim() > 1 else (net.fc2(z)[:C] + 1).tanh()[None]
-
-    x, backbone = picture(), attnviz.instrument(lively(Net(squeezed, scaled)).double())
-    found = attnviz.explain(backbone, x)
-    assert found.attention == ()
-    assert [line.partition(". ")[0] for line in found.findings.skipped] == ["(network): left out"]
-
-
-def test_a_module_in_a_plain_list_is_left_out_and_said() -> None:
-    class Held(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.inner = [lively(Net(channel, scaled)).double()]
-
-        def forward(self, x: Tensor) -> Tensor:
-            return self.inner[0](x)
-
-    found = attnviz.explain(attnviz.instrument(Held()), picture().double())
-    assert found.attention == ()
-    assert found.findings.skipped[0].startswith("Net: left out. The network calls it and does not hold it")
-
-
 def test_nothing_of_a_pass_stays_when_its_explanation_goes() -> None:
     x, backbone = picture(), attnviz.instrument(lively(Net(affinity, read)).double())
     attnviz.explain(backbone, x)

@@ -279,6 +279,51 @@ class CrossRead(Embedded):
         return self.back(rows @ self.g(other).flatten(2).mT, x)
 
 
+class SideBySide(Embedded):
+    """Pairs of embeddings laid side by side, weighed by a layer, and divided by the number of keys."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weigh = nn.Conv2d(12, 1, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = (f(x).flatten(2) for f in (self.theta, self.phi, self.g))
+        n = q.shape[2]
+        pairs = torch.cat([q[..., None].expand(-1, -1, -1, n), k[:, :, None].expand(-1, -1, n, -1)], 1)
+        rows = self.weigh(pairs).relu()[:, 0] / n
+        self.seen = (rows,)
+        return self.back(rows @ v.mT, x)
+
+
+class TwoTerms(Embedded):
+    """A term of the query and a term of the key, added, and no softmax."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.of_query, self.of_key = nn.Conv1d(6, 1, 1), nn.Conv1d(6, 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = (f(x).flatten(2) for f in (self.theta, self.phi, self.g))
+        rows = (self.of_query(q).mT + self.of_key(k)).relu() / q.shape[2]
+        self.seen = (rows,)
+        return self.back(rows @ v.mT, x)
+
+
+class Triangles(nn.Module):
+    """Pairs of places updated by triangles: what (i, j) and (j, k) hold is multiplied and summed, no place is read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = nn.Conv2d(12, 4, 1), nn.Conv2d(12, 4, 1)
+        self.left, self.right, self.out = nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 12)
+
+    def forward(self, x: Tensor) -> Tensor:
+        pairs = self.one(x).flatten(2)[..., None] + self.two(x).flatten(2)[:, :, None]
+        pairs = pairs.permute(0, 2, 3, 1)
+        left, right = self.left(pairs).permute(0, 3, 1, 2), self.right(pairs).permute(0, 3, 1, 2)
+        return x + self.out((left @ right).mean(3).mT).mT.reshape(x.shape)
+
+
 TWO = (((1, 3, 6, 10), (1, 3, 8, 9)), ((1, 3, 8, 12), (1, 3, 7, 10)))
 TOKENS = (((1, 3, 12, 20),), ((1, 3, 16, 24),))
 SAME = (PICTURES[0], PICTURES[0])
@@ -304,6 +349,9 @@ NETWORKS: dict[str, Network] = {
     "affinity, linearized": naming(
         Linearized, ("context", "linear", "affin", "softmax"), Kind.AFFINITY, Kind.CONTEXT, Kind.CHANNEL
     ),
+    "affinity, pairs side by side": around(SideBySide, affinity(GRID, role=...), mechanism=NON_LOCAL),
+    "affinity, two terms": around(TwoTerms, affinity(GRID, role=...), mechanism=NON_LOCAL),
+    "pairs of places, by triangles": naming(Triangles),
     "affinity, class token": Network(
         Tokens,
         TOKENS,

@@ -317,12 +317,27 @@ def _channels_last() -> nn.Module:
 
 HOOKED = channel(module="attention.fc")
 
+
+class Circular(nn.Module):
+    """The last channels are neighbors of the first: padded in a circle, which torch does by writing into a buffer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(1, 1, 3, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        g = self.conv(F.pad(x.mean((2, 3))[:, None], (1, 1), mode="circular")).sigmoid()[:, 0]
+        self.seen = (g,)
+        return x * g[:, :, None, None]
+
+
 NETWORKS: dict[str, Network] = {
     "channel gate, expanded": around(Excite, HOOKED, mechanism="SE"),
     "channel gate, hard sigmoid": around(HardExcite, channel(module="attention.gate"), mechanism="SE"),
     "channel gate, hard sigmoid by hand": around(HardByHand, channel(), mechanism="SE"),
     "channel gate, one layer": around(OneLayer, channel()),  # effective SE: a name of its own or SE
     "channel gate, neighbors of two pools": around(Neighbors, channel(), mechanism="ECA"),
+    "channel gate, neighbors in a circle": around(Circular, channel(), mechanism="ECA"),
     "channel gate, from contrast": around(Contrast, channel()),
     "channel gate, from style": around(Style, channel()),
     "channel gate, softplus": around(Softplus, channel()),

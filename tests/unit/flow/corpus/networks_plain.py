@@ -302,6 +302,30 @@ class SoftArgmax(nn.Module):
         return torch.stack([(share * rows).sum((2, 3)), (share.sum(2) * columns).sum(-1)], -1)
 
 
+class DynamicLines(nn.Module):
+    """Two lines through each channel, slopes and shifts from the mean, the larger one counts (a dynamic ReLU)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc1, self.fc2 = nn.Linear(12, 6), nn.Linear(6, 48)
+
+    def coefficients(self, x: Tensor) -> Tensor:
+        return 2 * self.fc2(self.fc1(x.mean((2, 3))).relu()).view(len(x), 12, 4).sigmoid() - 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        k = self.coefficients(x) * torch.tensor([1.0, 1.0, 0.5, 0.5]) + torch.tensor([1.0, 0.0, 0.0, 0.0])
+        y = x.permute(2, 3, 0, 1).unsqueeze(-1)
+        return (y * k[:, :, :2] + k[:, :, 2:]).max(-1)[0].permute(2, 3, 0, 1)
+
+
+class TwoLines(DynamicLines):
+    """The same, each line written out."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        a, b, s, t = self.coefficients(x)[..., None, None].unbind(2)
+        return torch.maximum(x * (1 + a) + s, x * b + t)
+
+
 NETWORKS: dict[str, Network] = {
     "swish": naming(Swish, ACTIVATION),
     "quick GELU": naming(QuickGelu, ACTIVATION),
@@ -312,6 +336,8 @@ NETWORKS: dict[str, Network] = {
     "swish of a custom function": naming(MemoryEfficient, ACTIVATION),
     "thresholds": naming(Steps),
     "activations, ready made": naming(ReadyMade),
+    "lines, the largest": naming(DynamicLines),
+    "lines, written out": naming(TwoLines, ACTIVATION),
     "GLU of halves": naming(Halves, GLU),
     "GLU of WaveNet": naming(Wave, GLU, sizes=SIGNALS),
     "SwiGLU": naming(Swiglu, (*GLU, *PRODUCT)),

@@ -117,6 +117,36 @@ class ContextGate(Context):
         return x * g
 
 
+class ContextBoth(Context):
+    """The same context gives a gate and a term, one after the other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = nn.Sequential(
+            nn.Conv2d(12, 6, 1), nn.LayerNorm([6, 1, 1]), nn.ReLU(inplace=True), nn.Conv2d(6, 12, 1)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        mask, pooled = self.context(x)
+        g, t = self.gate(pooled).sigmoid(), self.transform(pooled)
+        self.seen = (mask, g, t)
+        return x * g + t
+
+
+class GateAndTerm(nn.Module):
+    """Squeeze and excitation with a bias: halves of one layer's output scale the channels, and are added to them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc1, self.fc2 = nn.Linear(12, 6), nn.Linear(6, 24)
+
+    def forward(self, x: Tensor) -> Tensor:
+        g, t = self.fc2(self.fc1(x.mean((2, 3))).relu()).chunk(2, 1)
+        g = g.sigmoid()
+        self.seen = (g, t)
+        return x * g[..., None, None] + t[..., None, None]
+
+
 class MeanTerm(nn.Module):
     """No softmax: the mean, transformed and added to every place."""
 
@@ -171,6 +201,8 @@ class Gathered(nn.Module):
 
 
 NETWORKS: dict[str, Network] = {
+    "term and gate of a context": around(ContextBoth, context(), channel(), term(), mechanism="GC"),
+    "term and gate of a mean": around(GateAndTerm, channel(), term()),
     "shares, three kernels": around(Kernels, branch(3, module="attention.share"), mechanism="SK"),
     "shares, what is left": naming(Halved, ("blend", "branch"), Kind.BRANCH, Kind.CHANNEL),
     "shares, split attention": around(Split, branch(2)),  # SK or split attention: cousins

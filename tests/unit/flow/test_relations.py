@@ -1,0 +1,186 @@
+"""What the papers say of their steps: it holds for our mechanisms, and where it fails a block has no paper's steps."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import attnviz
+from attnviz.flow.papers import PAPERS
+from attnviz.flow.papers.relations import bent
+from attnviz.mechanisms import BAM, CBAM, ECA, GC, SCSE, SE, SK, CoordinateAttention, Mechanism, NonLocal
+from attnviz.mechanisms.se import ESE
+from tests.unit.readers.modules import lively
+
+C = 16
+
+OURS: dict[str, tuple[Callable[[], Mechanism], dict[str, object]]] = {
+    "SE": (lambda: SE(C), {"squeeze": "avg"}),
+    "SE, max": (lambda: SE(C, squeeze="max"), {"squeeze": "max"}),
+    "eSE": (lambda: ESE(C), {}),
+    "ECA": (lambda: ECA(C), {}),
+    "CBAM": (lambda: CBAM(C), {"halves": "both"}),
+    "CBAM, channels": (lambda: CBAM(C, halves="channel"), {"halves": "channel"}),
+    "CBAM, places": (lambda: CBAM(C, halves="spatial"), {"halves": "spatial"}),
+    "BAM": (lambda: BAM(C), {"combine": "sum"}),
+    "BAM, product": (lambda: BAM(C, combine="product"), {"combine": "product"}),
+    "scSE": (lambda: SCSE(C), {"fusion": "sum"}),
+    "scSE, max": (lambda: SCSE(C, fusion="max"), {"fusion": "max"}),
+    "SK": (lambda: SK(C, groups=4), {"branches": 2}),
+    "GC": (lambda: GC(C), {"fusions": ("channel_add",)}),
+    "GC, both": (lambda: GC(C, fusions=("channel_mul", "channel_add")), {"fusions": ("channel_mul", "channel_add")}),
+    "Non-Local": (lambda: NonLocal(C), {"pairwise": "embedded_gaussian"}),
+    "Non-Local, scaled": (lambda: NonLocal(C, scale=True), {"pairwise": "embedded_gaussian", "scale": True}),
+    "Non-Local, dot": (lambda: NonLocal(C, pairwise="dot_product"), {"pairwise": "dot_product"}),
+    "CA": (lambda: CoordinateAttention(C), {}),
+}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_own_steps_are_what_is_said_of_them(name: str) -> None:
+    make, options = OURS[name]
+    module, x = lively(make()).eval(), torch.randn(2, C, 8, 6)
+    with torch.no_grad():
+        steps = {step.name: step.value for step in module.steps(x)}
+    expected = PAPERS[name.split(",")[0]].relation(x, steps, options)
+    assert set(expected) <= set(steps)
+    for step, value in expected.items():
+        torch.testing.assert_close(value, steps[step], rtol=1e-4, atol=1e-5, msg=lambda text, at=step: f"{at}: {text}")
+
+
+def test_a_sigmoid_in_straight_pieces_is_one() -> None:
+    x = torch.randn(50)
+    for gate in (x.sigmoid(), F.hardsigmoid(x)):
+        assert torch.equal(bent(x, gate), gate)
+    assert not torch.allclose(bent(x, x.tanh()), x.tanh(), atol=0.1)
+
+
+class Inside(nn.Module):
+    """Layers for a block that is written as a function of this module and the features."""
+
+    def __init__(self, function: Callable[["Inside", Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+        self.fc1, self.fc2, self.fc3 = nn.Linear(C, 8), nn.Linear(8, C), nn.Linear(8, C)
+        self.conv, self.point, self.place = nn.Conv2d(C, C, 3, padding=1), nn.Conv2d(C, C, 1), nn.Conv2d(C, 1, 1)
+        self.near, self.far = nn.Conv2d(C, C, 3, padding=1), nn.Conv2d(C, C, 5, padding=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(self, x)
+
+
+def network(function: Callable[[Inside, Tensor], Tensor]) -> nn.Module:
+    layers = (nn.Conv2d(3, C, 3, padding=1), nn.ReLU(), Inside(function), nn.Conv2d(C, C, 1), nn.ReLU())
+    return lively(nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(C, 5)))
+
+
+def wide(gate: Tensor) -> Tensor:
+    return gate[:, :, None, None]
+
+
+def hidden(net: Inside, x: Tensor) -> Tensor:
+    return net.fc1(x.mean((2, 3))).relu()
+
+
+def channel(net: Inside, x: Tensor) -> Tensor:
+    return wide(net.fc2(hidden(net, x)).sigmoid())
+
+
+def spatial(net: Inside, x: Tensor) -> Tensor:
+    return net.place(x).sigmoid()
+
+
+def selective(net: Inside, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    near, far = net.near(x).relu(), net.far(x).relu()
+    z = hidden(net, near + far)
+    return near, far, torch.stack([net.fc2(z), net.fc3(z)], 1).softmax(1)
+
+
+def reading(net: Inside, x: Tensor) -> Tensor:
+    tokens = x.flatten(2)
+    rows = (tokens.mT @ net.point(x).flatten(2)).softmax(-1)
+    return net.point((tokens @ rows.mT).reshape(x.shape))
+
+
+# What is near a paper and is another formula: named, or not, but never shown with the paper's formula.
+OTHERS: dict[str, Callable[[Inside, Tensor], Tensor]] = {
+    "features made inside": lambda net, x: (lambda y: y * channel(net, y))(net.conv(x).relu()),
+    "gate of other features": lambda net, x: net.conv(x) * channel(net, x),
+    "one plus the gate": lambda net, x: x * (1 + channel(net, x)),
+    "twice the gate": lambda net, x: x * (2 * channel(net, x)),
+    "addcmul": lambda net, x: torch.addcmul(x, x, channel(net, x)),
+    "tanh": lambda net, x: x * wide(net.fc2(hidden(net, x)).tanh()),
+    "scaled logits": lambda net, x: x * wide((3 * net.fc2(hidden(net, x))).sigmoid()),
+    "squared activation": lambda net, x: x * wide(net.fc2(hidden(net, x).square()).sigmoid()),
+    "summed activation": lambda net, x: x * wide(net.fc2(hidden(net, x).cumsum(1)).sigmoid()),
+    "turned activation": lambda net, x: x * wide(net.fc2(hidden(net, x).flip(1)).sigmoid()),
+    "squeezed after an activation": lambda net, x: x * wide(net.fc2(net.fc1(F.gelu(x).mean((2, 3))).relu()).sigmoid()),
+    "squeezed squares": lambda net, x: x * wide(net.fc2(net.fc1(x.square().mean((2, 3))).relu()).sigmoid()),
+    "squeezed in part": lambda net, x: x * wide(net.fc2(net.fc1(x[:, :, :4].mean((2, 3))).relu()).sigmoid()),
+    "sum of halves and features": lambda net, x: x * channel(net, x) + x * spatial(net, x) + x,
+    "weighed halves": lambda net, x: 0.3 * (x * channel(net, x)) + x * spatial(net, x),
+    "branches and features": lambda net, x: (lambda near, far, a: near * wide(a[:, 0]) + far * wide(a[:, 1]) + x)(
+        *selective(net, x)
+    ),
+    "difference of branches": lambda net, x: (lambda near, far, a: near * wide(a[:, 0]) - far * wide(a[:, 1]))(
+        *selective(net, x)
+    ),
+    "branches exchanged": lambda net, x: (lambda near, far, a: far * wide(a[:, 0]) + near * wide(a[:, 1]))(
+        *selective(net, x)
+    ),
+    "residual twice": lambda net, x: x + reading(net, x) + x,
+    "residual bent": lambda net, x: (x + reading(net, x)).relu(),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_no_formula_is_shown_that_does_not_hold(name: str) -> None:
+    found = attnviz.explain(attnviz.instrument(network(OTHERS[name])), torch.randn(1, 3, 12, 10))
+    assert found.attention
+    for layer in {record.layer for record in found.attention}:
+        assert not found.backbone.blocks[layer].formula
+        assert all(step.formula.startswith("y_{") for step in found.steps(layer))
+
+
+def test_a_map_of_one_row_has_the_operations_as_its_steps() -> None:
+    found = attnviz.explain(attnviz.instrument(network(lambda net, x: x * channel(net, x))), torch.randn(1, 3, 1, 16))
+    assert [record.mechanism for record in found.attention] == ["SE"]
+    assert all(step.formula.startswith("y_{") for step in found.steps("2"))
+
+
+def test_an_edit_reaches_what_a_function_writes_into() -> None:
+    def written(net: Inside, x: Tensor) -> Tensor:
+        gate = torch.empty(len(x), C)
+        torch.sigmoid(net.fc2(hidden(net, x)), out=gate)
+        return x * wide(gate)
+
+    x, model = torch.randn(1, 3, 12, 10), network(written)
+    found = attnviz.explain(attnviz.instrument(model), x, edits=attnviz.Edit("2", "forced", value=0.25, channel=3))
+    plain = network(lambda net, x: x * channel(net, x).index_fill(1, torch.tensor([3]), 0.25))
+    with torch.no_grad():
+        torch.testing.assert_close(found.output, plain(x))
+
+
+NEUTRAL: dict[str, Callable[[Inside, Tensor], Tensor]] = {
+    "weighed halves": OTHERS["weighed halves"],
+    "sum of halves and features": OTHERS["sum of halves and features"],
+    "two gates and the features": lambda net, x: (lambda y: x + y * spatial(net, y))(x * channel(net, x)),
+    "strips and the features": lambda net, x: (
+        x + x * net.point(x.mean(3, keepdim=True)).sigmoid() * net.point(x.mean(2, keepdim=True)).sigmoid()
+    ),
+    "gate, features and term": lambda net, x: x * channel(net, x) + x + wide(net.fc3(hidden(net, x))),
+    "the larger of two gates": lambda net, x: torch.maximum(
+        x * channel(net, x), x * wide(net.fc3(net.fc1(x.amax((2, 3))).relu()).sigmoid())
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NEUTRAL)
+def test_off_leaves_the_features_as_they_are(name: str) -> None:
+    x = torch.randn(1, 3, 12, 10)
+    found = attnviz.explain(attnviz.instrument(network(NEUTRAL[name])), x, edits=attnviz.Edit("*", "off"))
+    assert found.left == ()
+    with torch.no_grad():
+        torch.testing.assert_close(found.output, network(lambda net, x: x)(x))
