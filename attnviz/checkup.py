@@ -1,15 +1,12 @@
-"""Whether the readers read: every listed network, and a draw of others, built with drawn weights and verified."""
+"""Whether attention is found and read: every listed network, built with drawn weights, and verified."""
 
-import random
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import nn
 
-from attnviz import readers
 from attnviz.capture import AffinityMap, Backbone, Coordinate
 from attnviz.capture.findings import Findings
 from attnviz.explanation import AttentionRecord, explain
@@ -18,8 +15,6 @@ from attnviz.stock import entries
 from attnviz.zoo.drawn import draw
 from attnviz.zoo.libraries import build
 
-SEED, COUNT = 2026, 12  # of the draw
-LARGEST = 100_000_000  # parameters of a network that is drawn
 ALIVE, EVEN = 0.05, 0.98  # a gate's least deviation, a distribution's most entropy (of uniform)
 
 
@@ -49,15 +44,6 @@ def check_listed() -> Iterator[Checked]:
         yield check(entry.card.id, build(entry), (3, entry.card.input_size, entry.card.input_size))
 
 
-def check_drawn(names: list[str]) -> Iterator[Checked]:
-    """Architectures of timm's."""
-    import timm
-
-    for name in names:
-        model: Any = timm.create_model(name)
-        yield check(f"timm:{name}", model, model.pretrained_cfg["input_size"])
-
-
 def check(name: str, model: nn.Module, size: tuple[int, ...]) -> Checked:
     """Draw a network's weights, read it and verify it; ``size``: (C, H, W) of its input."""
     params = sum(weight.numel() for weight in model.parameters())
@@ -81,28 +67,6 @@ def degenerate(record: AttentionRecord) -> bool:
         return float(entropy(shares).mean()) >= EVEN
     scale = float(values.abs().mean()) if record.role == "term" else 1.0
     return float(values.std()) < ALIVE * scale
-
-
-def candidates() -> list[str]:
-    """Timm's architectures that hold a class that is read, of at most 100 million parameters, and are not listed."""
-    import timm
-
-    listed = {entry.name.split(".")[0] for entry in entries().values() if entry.library == "timm"}
-    found = []
-    for name in sorted(timm.list_models()):
-        if name in listed:
-            continue
-        with torch.device("meta"):
-            model = timm.create_model(name)
-        small = sum(weight.numel() for weight in model.parameters()) <= LARGEST
-        if small and any(readers.reader_of(module) for module in model.modules()):
-            found.append(name)
-    return found
-
-
-def drawn() -> list[str]:
-    """Twelve of the candidates, always the same."""
-    return random.Random(SEED).sample(candidates(), COUNT)  # noqa: S311 (a draw that anybody can repeat)
 
 
 def table(rows: Iterator[Checked]) -> Iterator[str]:

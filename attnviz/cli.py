@@ -22,7 +22,7 @@ COLUMNS = ("id", "mechanism", "source", "params", "size", "top-1", "availability
 
 @app.callback()
 def attnviz() -> None:
-    """See what a CNN's attention does to your picture. (The page: python app.py)."""
+    """See what a CNN's attention does to your picture."""
 
 
 @app.command()
@@ -84,18 +84,11 @@ def fetch(
 
 
 @app.command()
-def readers(
-    others: Annotated[
-        bool, typer.Option("--draw", help="twelve of timm's other architectures, drawn at random")
-    ] = False,
-) -> None:
-    """Build every listed network with drawn weights, read its attention and verify it; a table (a minute)."""
-    from attnviz import checkup
+def checkup() -> None:
+    """Build every listed network with drawn weights, read its attention and verify it; a table (minutes)."""
+    from attnviz import checkup as checks
 
-    names = checkup.drawn() if others else []
-    if names:
-        typer.echo(f"Drawn: {', '.join(names)}\n")
-    for line in checkup.table(checkup.check_drawn(names) if others else checkup.check_listed()):
+    for line in checks.table(checks.check_listed()):
         typer.echo(line)
 
 

@@ -49,7 +49,7 @@ def findings(name: str, size: Size | None = None) -> Looked:
     """
     found = bare(name, size)
     x = torch.randn(1, 3, *found.size, generator=torch.Generator().manual_seed(SEED))
-    with in_one_line(f"a pass of noise 3 x {_by(found.size)} through {Path(name).name}"):
+    with in_one_line(f"a pass of noise 3 x {_by(found.size)} (--size takes another) through {Path(name).name}"):
         return _looked(name, found, x)
 
 

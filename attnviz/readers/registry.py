@@ -1,4 +1,4 @@
-"""Which reader reads which class: by its import path, else by its name and what it holds."""
+"""Which reader reads which class: by its import path."""
 
 from collections.abc import Callable, Mapping
 
@@ -10,7 +10,6 @@ from attnviz.readers.twin import Twin
 Reader = Callable[[nn.Module], Twin | None]
 
 _by_path: dict[str, Reader] = {}
-_by_signature: list[tuple[str, frozenset[str], Reader]] = []
 
 
 def reads(*paths: str) -> Callable[[Reader], Reader]:
@@ -18,16 +17,6 @@ def reads(*paths: str) -> Callable[[Reader], Reader]:
 
     def register(reader: Reader) -> Reader:
         _by_path.update(dict.fromkeys(paths, reader))
-        return reader
-
-    return register
-
-
-def reads_like(name: str, *attributes: str) -> Callable[[Reader], Reader]:
-    """The decorated function reads classes of this name with these attributes, wherever they come from."""
-
-    def register(reader: Reader) -> Reader:
-        _by_signature.append((name, frozenset(attributes), reader))
         return reader
 
     return register
@@ -45,9 +34,6 @@ def reader_of(module: nn.Module) -> Reader | None:
         reader = _by_path.get(f"{kind.__module__}.{kind.__qualname__}")
         if reader is not None:
             return reader
-    for name, attributes, reader in _by_signature:
-        if type(module).__name__ == name and all(hasattr(module, attribute) for attribute in attributes):
-            return reader
     return None
 
 
@@ -60,10 +46,7 @@ def twins(
     """
     found: dict[str, Twin] = {}
     for path, reader in (readers or {}).items():
-        made = reader(model.get_submodule(path))
-        if made is None:
-            raise OptionError(f"{path}: the reader that was given for it does not read it")
-        found[path] = made
+        found[path] = _given(path, reader, model.get_submodule(path))
     for path, module in model.named_modules():
         if path in found or path.startswith((*inside, *(f"{outer}." for outer in found))):
             continue
@@ -73,6 +56,22 @@ def twins(
     return found
 
 
+def _given(path: str, reader: Reader, module: nn.Module) -> Twin:
+    """What a person's own reader makes of a module."""
+    try:
+        made = reader(module)
+    except Exception as error:
+        line = (str(error).splitlines() or [""])[0]
+        raise OptionError(f"{path}: the reader that was given for it failed: {type(error).__name__}: {line}") from error
+    if not isinstance(made, Twin):
+        raise OptionError(f"{path}: the reader that was given for it does not read it")
+    paths = {each for each, _ in module.named_modules()}
+    for point, inside in made.points.items():
+        if inside not in paths:
+            raise OptionError(f"{path}: its reader reads {point} at {inside!r}, and it has no such submodule")
+    return made
+
+
 def known() -> tuple[str, ...]:
-    """The import paths and the names of all classes that are read."""
-    return (*_by_path, *(name for name, _, _ in _by_signature))
+    """The import paths of all classes that are read."""
+    return tuple(_by_path)

@@ -6,7 +6,7 @@ output is recomputed from the attention that was read, and compared with what th
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
@@ -26,12 +26,10 @@ class Twin:
         points: for each of the mechanism's points that the module computes in a submodule of its own, that
             submodule's path; what is read is its output. A point that is missing here is computed inline, and
             read in the mechanism.
-        shaped: for points whose output has no shape of its kind, what makes it so.
     """
 
     mechanism: Mechanism
     points: Mapping[str, str]
-    shaped: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
 
     @property
     def inline(self) -> bool:
@@ -57,18 +55,6 @@ class Function(nn.Module):
 
     def forward(self, *args: Tensor) -> Tensor:
         return self._function[0](*args)
-
-
-def vector(*layers: nn.Module | None) -> Function:
-    """Layers for (B, C, 1, 1), one after the other, as one for (B, C)."""
-
-    def run(x: Tensor) -> Tensor:
-        x = x[:, :, None, None].clone()  # an activation may work in place, and the step before is shown
-        for layer in layers:
-            x = x if layer is None else layer(x)
-        return x.flatten(1)
-
-    return Function(run)
 
 
 def chain(*layers: nn.Module) -> Function:

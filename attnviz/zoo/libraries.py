@@ -17,7 +17,7 @@ from attnviz.counting import Count
 from attnviz.errors import ModelError
 from attnviz.images import Picture, crop, load_picture
 from attnviz.stock import Entry
-from attnviz.stock.entries import DATASET, entries, torch_file
+from attnviz.stock.entries import DATASET, torch_file
 from attnviz.stock.origins import HubFile, Origin
 from attnviz.zoo.control import random_card, random_model
 from attnviz.zoo.embedded import normalized, placed
@@ -57,8 +57,7 @@ def load_entry(entry: Entry, path: Path | None, device: str) -> Backbone:
     if path is None:
         card = random_card(card)
     placed(model.float(), card.id, device)
-    known = entry.card.id in entries()  # its attention has readers; in another's, what they miss is looked for
-    return Backbone(model, preprocessing(recipe, card), classes or None, card=card, search=not known)
+    return Backbone(model, preprocessing(recipe, card), classes or None, card=card, search=True)
 
 
 def build(entry: Entry) -> nn.Module:

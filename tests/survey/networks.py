@@ -19,7 +19,7 @@ RUNS = Path(__file__).parents[2] / "runs" / "survey"
 SEED, COUNT = 2027, 40  # of the draw
 LARGEST = 60_000_000  # parameters of a network that is drawn
 CLASSES = frozenset({10, 100, 200, 1000})  # of pytorchcv's classifiers: CIFAR's, SVHN's, CUB's and ImageNet's
-# Classes of timm's that docs/readers.md lists.
+# Timm's classes of attention.
 LISTED = frozenset({
     "SEModule", "SqueezeExcite", "EffectiveSEModule", "EcaModule", "CecaModule", "CbamModule", "LightCbamModule",
     "SelectiveKernel", "SplitAttn", "NonLocalAttn", "BatNonLocalAttn", "GlobalContext", "CoordAttn",

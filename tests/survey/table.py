@@ -50,8 +50,8 @@ INTRO = f"""# What is found in other people's networks
 
 Looked at are {COUNT} networks **drawn** by `random.Random({SEED})` from all classifiers of timm, torchvision and
 pytorchcv under {LARGEST // 1_000_000} million parameters (the sorted ids of the libraries' own lists, shuffled once;
-the first {COUNT} that are classifiers and small enough), and timm's networks that hold a class of attention that
-[readers.md](readers.md) lists, first one of each file and set of classes. Weights are drawn, so that no gate is
+the first {COUNT} that are classifiers and small enough), and timm's networks that hold a class of attention (those
+that `tests/survey/networks.py` names), first one of each file and set of classes. Weights are drawn, so that no gate is
 silent; pictures are noise, 128 pixels a side where the network takes that.
 
 **Expected** is what the modules themselves say: those of a class that is known to be attention, or named like one, that

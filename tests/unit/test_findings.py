@@ -17,6 +17,16 @@ from attnviz.errors import OptionError
 from attnviz.flow import Note
 from attnviz.zoo.bare import bare
 
+HALO = """
+import torch
+from timm.layers.halo_attn import HaloAttn
+from torch import nn
+
+torch.manual_seed(3)
+halo = HaloAttn(16, num_heads=2, block_size=8, halo_size=2)
+model = nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), halo, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 5))
+"""
+
 BLOG = """
 import torch
 import torch.nn as nn
@@ -112,13 +122,24 @@ def test_a_network_of_timm_with_random_weights() -> None:
     model = bare(name, (64, 96)).model
     layers = [path for path, module in model.named_modules() if type(module).__name__ == "SqueezeExcite"]
     assert layers
+    assert found["read"] == []
+    assert [block["layer"] for block in found["blocks"]] == layers
+    check(found, model, {layer: [f"{layer}.gate"] for layer in layers})
+    assert f"  {layers[0]}: SqueezeExcite, SE: channel gate, " in run(name).stdout
+
+
+def test_a_module_that_is_read_by_its_class(tmp_path: Path) -> None:
+    file = tmp_path / "net.py"
+    file.write_text(HALO, encoding="utf-8")
+    found = data(str(file), "--size", "32")
     assert found["blocks"] == []
-    assert [block["layer"] for block in found["read"]] == layers
-    for block in found["read"]:
-        assert (block["class"], block["mechanism"], block["kinds"]) == ("SqueezeExcite", "SE", ["channel"])
-        assert block["verified"]
-        assert block["error"] < 1e-5
-    assert f"  {layers[0]}: SqueezeExcite, SE, read as its class is known: channel; verified" in run(name).stdout
+    [block] = found["read"]
+    expected = ("1", "HaloAttn", "Halo attention", ["affinity", "affinity"])
+    assert (block["layer"], block["class"], block["mechanism"], block["kinds"]) == expected
+    assert block["verified"]
+    assert block["error"] < 1e-5
+    line = "  1: HaloAttn, Halo attention, read as its class is known: affinity; verified"
+    assert line in run(str(file), "--size", "32").stdout
 
 
 def test_a_file_of_somebody_s(tmp_path: Path) -> None:
@@ -162,7 +183,7 @@ def test_a_network_without_attention() -> None:
         ("x = 1", "the file net.py defines neither `model`, a torch.nn.Module, nor `build()`, which returns one"),
         (
             BLOG + "\nmodel.stem = nn.Linear(2, 2)",
-            "a pass of noise 3 x 224 x 224 through net.py failed: RuntimeError: ",
+            "a pass of noise 3 x 224 x 224 (--size takes another) through net.py failed: RuntimeError: ",
         ),
         (BLOG + "\nmodel = torch.jit.script(model)", "a traced or scripted model hides its modules: "),
     ],

@@ -1,8 +1,5 @@
 """Attention that no reader knows: found by its values, in networks written as blogs write them."""
 
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,10 +11,8 @@ import attnviz
 from attnviz.capture import Backbone
 from attnviz.capture.flowing import FlowBlock
 from attnviz.capture.papers import recorded
-from attnviz.errors import EditError, ModelError, OptionError
+from attnviz.errors import EditError, ModelError
 from attnviz.mechanisms import SE, Kind
-from attnviz.readers import Twin, assemble
-from attnviz.readers.twin import vector
 from tests.unit.capture.oracles import close_to
 from tests.unit.readers.blogs import First, Positions, Second, Squeezed
 from tests.unit.readers.modules import features, lively
@@ -75,7 +70,7 @@ def test_the_second_network() -> None:
     model, x = lively(Second()), picture()
     backbone = attnviz.instrument(lively(Second()))
     assert str(backbone.findings(x)) == "5 blocks read and verified, 0 read but not verified, 0 skipped"
-    assert [f.mechanism for f in backbone.findings(x).blocks] == ["CA", "SK", "GC", "Second", "self-attention"]
+    assert [f.mechanism for f in backbone.findings(x).blocks] == ["Second", "SK", "GC", "Second", "self-attention"]
     found = {(layer[-1], part): value for (layer, part, _), value in values(backbone, x).items()}
     h, w, mask = spy(model, x, "sigmoid")
     torch.testing.assert_close(found["1", None].h, h[0, :, :, 0])
@@ -321,108 +316,9 @@ def test_what_was_read_stays_when_the_network_works_in_place() -> None:
     torch.testing.assert_close(record.after, (features * gate)[0].abs().mean(0))
 
 
-class TestNamed:
-    """What a person knows of a network's attention."""
-
-    def test_a_name(self) -> None:
-        backbone = attnviz.instrument(lively(First()), blocks={"attend": "mine", "(network) 2": "a mask"})
-        assert [(f.layer, f.mechanism) for f in backbone.findings(picture()).blocks] == [
-            ("block", "SE"),
-            ("attend", "mine"),
-            ("(network) 1", "CBAM"),
-            ("(network) 2", "a mask"),
-        ]
-
-    def test_a_reader(self) -> None:
-        class Theirs(nn.Module):
-            def __init__(self) -> None:
-                super().__init__()
-                self.squeeze, self.excite = nn.Conv2d(16, 4, 1), nn.Conv2d(4, 16, 1)
-
-            def forward(self, x: Tensor) -> Tensor:
-                return x * self.excite(self.squeeze(x.mean((2, 3), keepdim=True)).relu()).sigmoid()
-
-        def theirs(module: Any) -> Twin:
-            made = assemble(
-                lambda: SE(16, reduction=4),
-                fc1=vector(module.squeeze),
-                relu=nn.ReLU(),
-                fc2=vector(module.excite),
-                gate=nn.Sigmoid(),
-            )
-            return Twin(made, {})
-
-        model = nn.Sequential(nn.Conv2d(3, 16, 1), Theirs(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 3))
-        backbone = attnviz.instrument(lively(model), blocks={"1": theirs})
-        [found] = backbone.findings(picture()).blocks
-        assert (found.layer, found.mechanism, found.verified) == ("1", "SE", True)
-        steps = attnviz.explain(backbone, picture()).steps("1")
-        assert [step.name for step in steps] == ["squeeze", "fc1", "relu", "fc2", "gate", "scale"]
-
-    def test_a_name_where_nothing_is_seen(self) -> None:
-        backbone = attnviz.instrument(lively(First()), blocks={"conv": "ECA"})
-        assert backbone.findings(picture()).skipped[-1] == "conv: named ECA. No attention was seen there."
-
-    @pytest.mark.parametrize(("path", "what"), [("nowhere", "SE"), ("attend", 3), ("attend", lambda module: None)])
-    def test_what_cannot_be_is_refused_in_one_line(self, path: str, what: Any) -> None:
-        model = lively(First())
-        with pytest.raises(OptionError) as caught:
-            attnviz.instrument(model, blocks={path: what})
-        assert path in str(caught.value)
-        assert "\n" not in str(caught.value)
-        attnviz.instrument(model)  # nothing was left on it
-
-
-MINE = """
-import torch
-from torch import nn
-
-import attnviz
-from attnviz.mechanisms import Kind, Mechanism, Part, Placement, Role, Step
-
-
-class Loudness(Mechanism):
-    label = "Loudness"
-    formula = r"\\tilde{x}_c = x_c \\, \\sigma(w_c \\, \\overline{x_c^2})"
-    citation, paper, placement = "Nobody: Loudness, 2026", "", Placement.BRANCH
-    parts = (Part(None, Kind.CHANNEL, Role.GATE, ("gate",), off=1.0),)
-
-    def __init__(self, channels):
-        super().__init__(channels)
-        self.weight, self.gate = nn.Parameter(torch.linspace(-2, 2, channels)), nn.Sigmoid()
-
-    def compute(self, x):
-        yield Step("power", r"p_c = \\overline{x_c^2}", power := x.square().mean((2, 3)))
-        yield Step("gate", r"g_c = \\sigma(w_c p_c)", gate := self.gate(self.weight * power))
-        yield Step("scale", r"\\tilde{x}_c = g_c x_c", x * gate[:, :, None, None])
-
-    def recompose(self, x, attention):
-        return x * attention[None][:, :, None, None]
-
-    def equations(self):
-        return {"scale": r"<x> \\cdot <gate> = <scale>"}
-
-
-torch.manual_seed(0)
-model = nn.Sequential(nn.Conv2d(3, 8, 3), Loudness(8), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4))
-backbone, x = attnviz.instrument(model), torch.rand(1, 3, 16, 16)
-explanation = attnviz.explain(backbone, x)
-record = explanation.attention[0]
-print(backbone.findings(x))
-print(record.mechanism, record.kind, [step.name for step in explanation.steps("1")])
-shut = attnviz.explain(backbone, x, edits=attnviz.Edit("1", "set", values={3: 0.0}))
-print(shut.attention[0].values[3].item(), float((shut.logits - explanation.logits).abs().max()) > 0)
-from attnviz.equations import equations
-print(list(equations(explanation, "1", 2, (5, 5))))
-"""
-
-
-def test_a_mechanism_is_taught_from_another_folder(tmp_path: Path) -> None:
-    (tmp_path / "mine.py").write_text(MINE)
-    ran = subprocess.run([sys.executable, "mine.py"], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert ran.stdout.splitlines() == [
-        "1 block read and verified, 0 read but not verified, 0 skipped",
-        "Loudness channel ['power', 'gate', 'scale']",
-        "0.0 True",
-        "['scale']",
-    ]
+def test_what_is_not_looked_for_yet_is_said() -> None:
+    backbone = attnviz.instrument(lively(First()))
+    assert repr(backbone) == "Backbone(First, attention not looked for yet)"
+    blocks = backbone.look(picture())
+    assert list(blocks) == list(backbone.blocks) == ["block", "attend", "(network) 1", "(network) 2"]
+    assert repr(backbone) == "Backbone(First, 4 attention blocks)"

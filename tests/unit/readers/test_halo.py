@@ -17,7 +17,7 @@ from attnviz.checkup import check
 from attnviz.errors import ShapeError
 from tests.unit.capture.oracles import close_to
 from tests.unit.readers.modules import MODULES, features, lively
-from tests.unit.readers.test_twins import captured, network, picture
+from tests.unit.readers.test_modules import captured, network, picture
 
 HALO = pytest.mark.parametrize("name", [name for name in MODULES if "halo" in name])
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 import attnviz
 from tests.unit.readers.blogs import First, Second
 from tests.unit.readers.modules import features, lively
-from tests.unit.readers.test_twins import network
+from tests.unit.readers.test_modules import network
 
 NETWORKS = {
     "a reader's": lambda: network("timm CBAM"),

@@ -1,4 +1,4 @@
-"""Global Context, Non-Local and bilinear attention, as timm and mmcv have them."""
+"""Bilinear attention, as timm has it."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
@@ -7,80 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnviz.mechanisms import GC, Kind, Mechanism, NonLocal, Part, Placement, Role, Step
+from attnviz.mechanisms import Kind, Mechanism, Part, Placement, Role, Step
 from attnviz.mechanisms.non_local import Affinity, factors
-from attnviz.readers.registry import reads, reads_like
-from attnviz.readers.twin import Function, Twin, assemble, chain, vector
-
-
-@reads("timm.layers.global_context.GlobalContext")
-def timm_gc(module: Any) -> Twin:
-    """Timm's GC: additive or scaling; its softmax over positions is a call in its forward."""
-    layers: dict[str, Any] = {}
-    points: dict[str, str] = {}
-    fusions: list[Any] = []
-    if module.conv_attn is not None:
-        layers["key"] = chain(module.get_submodule("conv_attn"))
-    if module.mlp_scale is not None:
-        fusions.append("channel_mul")
-        layers |= {"mul": vector(module.get_submodule("mlp_scale")), "gate": vector(module.get_submodule("gate"))}
-        points["gate"] = "gate"
-    if module.mlp_add is not None:
-        fusions.append("channel_add")
-        layers["add"] = vector(module.get_submodule("mlp_add"))
-        points["add"] = "mlp_add"
-    mlp = module.get_submodule("mlp_add" if module.mlp_add is not None else "mlp_scale")
-    channels = int(mlp.get_submodule("fc1").weight.shape[1])
-    pooling: Any = "avg" if module.conv_attn is None else "att"
-    return Twin(assemble(lambda: GC(channels, pooling=pooling, fusions=tuple(fusions)), **layers), points)
-
-
-@reads("timm.layers.non_local_attn.NonLocalAttn")
-def timm_non_local(module: Any) -> Twin:
-    """Timm's Non-Local, whose logits are scaled by the block's channels; its softmax is a call."""
-    part = module.get_submodule
-    layers = {"theta": chain(part("t")), "phi": chain(part("p")), "g": chain(part("g"))}
-    layers["project"] = chain(part("z"), part("norm"))
-    width, inner = part("t").in_channels, part("t").out_channels
-    made = assemble(lambda: NonLocal(width, inner=inner), **layers)
-    return Twin(made if module.scale == 1 else made.scale_by(float(module.scale)), {})
-
-
-def mmcv_non_local(module: Any) -> Twin:
-    """mmcv's Non-Local in its four modes, sub-sampled or not."""
-    part = module.get_submodule
-    mode, inner = str(module.mode), int(module.inter_channels)
-    pooled = bool(module.sub_sample)
-    layers: dict[str, Any] = {"g": chain(part("g.0" if pooled else "g")), "project": chain(part("conv_out"))}
-    if mode != "gaussian":
-        layers |= {"theta": chain(part("theta")), "phi": chain(part("phi.0" if pooled else "phi"))}
-    if mode == "concatenation":
-        layers |= _halves(part("concat_project.0"), inner)
-    scaled = mode == "embedded_gaussian" and bool(module.use_scale)
-    dims = int(type(module).__name__[-2])
-    options: dict[str, Any] = {
-        "channels": int(module.in_channels),
-        "dims": dims,
-        "inner": inner,
-        "pairwise": mode,
-        "subsample": pooled,
-    }
-    return Twin(assemble(lambda: NonLocal(scale=scaled, **options), **layers), {})
-
-
-for _dims in (1, 2, 3):
-    reads_like(f"NonLocal{_dims}d", "g", "conv_out", "mode", "use_scale", "sub_sample", "inter_channels")(
-        mmcv_non_local
-    )
-
-
-def _halves(project: Any, inner: int) -> dict[str, Any]:
-    """A projection of two embeddings side by side as one of each: w.[theta, phi] = w1.theta + w2.phi."""
-
-    def half(first: int) -> Function:
-        return Function(lambda x: x @ project.weight.flatten(1)[:, first : first + inner].T)
-
-    return {"w_theta": half(0), "w_phi": half(inner)}
+from attnviz.readers.registry import reads
+from attnviz.readers.twin import Function, Twin, assemble, chain
 
 
 class Bilinear(Mechanism):
