@@ -77,8 +77,11 @@ def numbers(
     query = query or rescaled((position[0], position[1]), (rows, columns), (grid[0], grid[-1]))
     place = Place(channel, *position, query[0] * grid[-1] + query[1])
     values = {"x": at(x, "cij", place)} if x.shape == output.shape else {}
+    sizes = {"c": count, "i": rows, "j": columns}
     for step in steps:
         axes = step.axes or block.axes_of(step.name, tuple(step.value.shape))
+        if axes and any(n != sizes.get(axis, n) for axis, n in zip(axes, step.value.shape, strict=True)):
+            continue  # of another grid, or of other channels: it has no number at this place
         if axes.startswith("m"):
             values |= {f"{step.name}.{m}": at(each, axes[1:], place) for m, each in enumerate(step.value)}
         elif axes and set(axes) <= set("cijqk1"):

@@ -107,6 +107,6 @@ def _shown(step: flow.Step, channels: int) -> tuple[Tensor, str]:
         return value[None], "1ij"
     if letters == "ll":
         return value, "qk"
-    if letters.startswith("c") and len(value) != channels:
+    if "c" in letters and value.shape[letters.index("c")] != channels:
         letters = {"c": "h", "cij": "mij"}.get(letters, "")
     return value, "" if set(letters) & set("?l") else letters

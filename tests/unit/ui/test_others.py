@@ -23,6 +23,7 @@ from attnviz.zoo.libraries import unlisted_card
 from attnviz.zoo.memory import Memory
 from tests.unit.readers.blogs import First, Second
 from tests.unit.readers.modules import MODULES, C, lively
+from tests.unit.readers.test_papers import RECORDED
 from tests.unit.ui.conftest import unpack
 
 FORMULAS = {"SE", "CBAM", "Non-Local", "CA", "SK", "GC"}
@@ -85,7 +86,7 @@ def test_every_part_of_the_page_for_every_module(analyst: Analyst, name: str) ->
         assert np.allclose(last, output[steps["channel"]], rtol=0, atol=1e-5 * float(output.abs().max()))
         first = unpack(steps["steps"][0]["drawn"])
         assert np.array_equal(first, x[steps["channel"]] if len(x) == len(output) else x[0])
-        assert blockviews.formula(view)["lines"]
+        assert bool(blockviews.formula(view)["lines"]) == (name not in RECORDED)
         if record.kind == "affinity":
             grid = block.query_grid(tuple(x.shape[1:]))
             row = blockviews.affinity(view)
@@ -121,14 +122,14 @@ def test_what_no_reader_knows(analyst: Analyst, made: Any) -> None:
         for shown, step in zip(steps[1:], inside.steps, strict=True):
             assert shown["facts"]["max"] == pytest.approx(float(step.value.max()))
         formula = blockviews.formula(view)
-        known = view.record.mechanism in FORMULAS
-        assert bool(formula["lines"]) == known
-        assert (formula["none"] is None) == known
-        assert bool(formula["citation"]) == known
+        assert bool(formula["lines"]) == bool(view.explanation.backbone.blocks[view.record.layer].formula)
+        assert (formula["none"] is None) == bool(formula["lines"])
+        assert bool(formula["citation"]) == (view.record.mechanism in FORMULAS)
         figures = {figure["name"]: unpack(figure["values"]) for figure in sideviews.sides(view)["figures"]}
         assert np.array_equal(figures["before"], view.record.before)
         if view.record.kind == "affinity":
-            assert "not measured" in blockviews.dependence(view)["none"]
+            measured = {"affinity", "project"} <= {step.name for step in inside.steps}
+            assert ("not measured" in blockviews.dependence(view).get("none", "")) != measured
             assert np.array_equal(unpack(blockviews.affinity(view)["row"]), view.record.values.row(view.place))
 
 
@@ -199,16 +200,16 @@ def test_a_region_that_is_not_there(analyst: Analyst, region: Any) -> None:
 
 def test_an_unverified_block_is_marked_and_not_edited(analyst: Analyst) -> None:
     class Doubled(nn.Module):
-        """timm's SE by name and layers, with another formula."""
+        """timm's halo attention by name and layers, with another formula."""
 
         def __init__(self) -> None:
             super().__init__()
-            self.se = MODULES["timm SE"]()
-            theirs = self.se.forward
-            self.se.forward = lambda x: 2 * theirs(x)
+            self.halo = MODULES["timm halo attention"]()
+            theirs = self.halo.forward
+            self.halo.forward = lambda x: 2 * theirs(x)
 
         def forward(self, x: Tensor) -> Tensor:
-            return self.se(x)
+            return self.halo(x)
 
     view = next(every(analyst, brought(Around(Doubled()))))
     rail = payloads.rail(view)
