@@ -152,8 +152,8 @@ class Backbone:
     def look(self, x: Tensor) -> Mapping[str, Block]:
         """The attention blocks for pictures of a size, by path.
 
-        What is no module of ours and has no reader is looked for on passes of noise, once for each size: what a
-        network computes may hang on it.
+        Our own modules and those with a reader are known by their class; all others are found by looking at passes of
+        noise, once for each size, for what a network computes may hang on it.
 
         Args:
             x: an input; only its shape counts.
