@@ -53,7 +53,7 @@ def apply(graph: Graph, op: Op) -> None:
         labels: Sequence[Label | None] = (rule(op) if rule else None) or [None] * len(op.outputs)
     except (ArithmeticError, IndexError, KeyError, TypeError, ValueError, AssertionError):
         rule, labels = None, [None] * len(op.outputs)  # a form of the operation that the rule was not written for
-    op.guessed = rule is None and bool(op.outputs)
+    op.guessed = rule is None and any(value.depends for value in op.outputs)  # a new buffer means nothing yet
     if op.guessed:
         graph.unruled[op.name] += 1
     for value, found in zip(op.outputs, labels, strict=False):
