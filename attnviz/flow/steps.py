@@ -123,7 +123,8 @@ def _chosen(graph: Graph, block: Block, call: int, output: Value) -> list[Op]:
     else:
         earlier = _at(graph, before).ancestors
         inside = [op for op in ops if not earlier >> op.id & 1]
-    return [op for op in inside if op.outputs and op.live and op.func is not None and not _is_view(op)]
+    computed = [op for op in inside if op.live and op.outputs and op.out.depends]  # a new buffer holds nothing yet
+    return [op for op in computed if op.func is not None and not _is_view(op)]
 
 
 def _is_view(op: Op) -> bool:
@@ -144,7 +145,8 @@ def _symbols(chosen: list[Op], graph: Graph, frame: Frame) -> dict[int, str]:
             if op.id in numbers:
                 symbols[value.id] = f"y_{{{numbers[op.id]}}}"
             elif op.live and value.id not in symbols:
-                symbols[value.id] = symbols.get(op.live[0].id, "x") if _is_view(op) else "x"
+                shows = _is_view(op) or op.func is None  # a buffer that was written has the symbol of what was
+                symbols[value.id] = symbols.get(op.live[0].id, "x") if shows else "x"
     return symbols
 
 

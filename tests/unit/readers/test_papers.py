@@ -208,3 +208,10 @@ def test_another_flow_s_steps_are_operations(name: str) -> None:
 
 def test_every_module_is_told_of() -> None:
     assert {*FOUND, *RECORDED, *BY_READER} == set(MODULES)
+
+
+def test_a_buffer_that_is_written_is_no_step() -> None:
+    """What it holds before is anything; what reads it is said to read what was written."""
+    steps = attnviz.explain(attnviz.instrument(network("timm circular ECA")), picture()).steps("block")
+    assert [step.name for step in steps] == ["mean", "convolution", "sigmoid", "product"]
+    assert "y_{1}" in steps[1].formula
