@@ -5,7 +5,7 @@ A test takes the claims that stand so far and drops some. ``TESTS`` is the order
 
 from collections.abc import Callable, Iterator
 
-from attnviz.flow.atoms import FEATURE, PLACES, kinds, places, varies
+from attnviz.flow.atoms import places, varies
 from attnviz.flow.claim import Claim, Found
 from attnviz.flow.gates import is_softmax, learned
 from attnviz.flow.graph import Op, Value
@@ -323,11 +323,7 @@ def unnamed(found: Found) -> None:
             claim.drop("shares at each place", said["shares at each place"])
 
 
-def has_channels(claim: Claim) -> bool:
-    return any(kinds(axis) & {FEATURE} for axis in claim.over)
-
-
 TESTS: tuple[Callable[[Found], None], ...] = (
     blends, cells, masks, lines, modulations, mixtures, vectors, scores, signed, steps, pointless, doubles, unnamed,
 )  # fmt: skip
-__all__ = ["PLACES", "TESTS", "exclude"]
+__all__ = ["TESTS", "exclude"]

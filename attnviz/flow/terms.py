@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from math import prod
 
-from attnviz.flow.atoms import FEATURE, PLACES, UNKNOWN, Label, aligned, kinds, places, varies
+from attnviz.flow.atoms import FEATURE, UNKNOWN, Label, aligned, kinds, places, varies
 from attnviz.flow.claim import Claim, Found
 from attnviz.flow.graph import Op, Value
 from attnviz.flow.trace import BOUNDED, VIEWS, chain, descends, products_in, roots, varying, walk
@@ -81,7 +81,3 @@ def dynamic(found: Found, op: Op) -> None:
         )
         return
     found.remark(op, "dynamic convolution", "The weights of a convolution are made from the input.")
-
-
-def only_channels(label: Label) -> bool:
-    return not any(kinds(axis) & PLACES for axis in label)

@@ -47,6 +47,14 @@ def pairs(theta: str, phi: str, g: str, project: str) -> dict[str, str]:
     return {"theta": theta, "phi": phi, "g": g, "project": project}
 
 
+TIMM_SK = {
+    "branch 1": "paths.0",
+    "branch 2": "paths.1",
+    "reduce": "attn.act",
+    "select": "attn.fc_select",
+    "share": "attn",
+}
+
 # For each module: its mechanism, its steps, and the submodules that compute some of these.
 FOUND: dict[str, tuple[type[Mechanism], tuple[str, ...], dict[str, str]]] = {
     "timm SE": (SE, POOLED, layers("fc1", "act", "fc2", "gate")),
@@ -95,28 +103,8 @@ FOUND: dict[str, tuple[type[Mechanism], tuple[str, ...], dict[str, str]]] = {
             "sse gate": "sSE",
         },
     ),
-    "timm SK": (
-        SK,
-        SELECTIVE,
-        {
-            "branch 1": "paths.0",
-            "branch 2": "paths.1",
-            "reduce": "attn.act",
-            "select": "attn.fc_select",
-            "share": "attn",
-        },
-    ),
-    "timm SK split": (
-        SK,
-        SELECTIVE,
-        {
-            "branch 1": "paths.0",
-            "branch 2": "paths.1",
-            "reduce": "attn.act",
-            "select": "attn.fc_select",
-            "share": "attn",
-        },
-    ),
+    "timm SK": (SK, SELECTIVE, TIMM_SK),
+    "timm SK split": (SK, SELECTIVE, TIMM_SK),
     "pytorchcv SK": (
         SK,
         SELECTIVE,
