@@ -10,7 +10,7 @@ from attnviz.flow.claim import Claim, Found
 from attnviz.flow.graph import Frame, Graph, Op, Value, common, within
 from attnviz.flow.layout import Layout, grid_of, lay_out
 from attnviz.flow.terms import MIXERS
-from attnviz.flow.trace import SHARE, VIEWS, chain, computes, roots, shared_among, walk
+from attnviz.flow.trace import LEARNED, SHARE, VIEWS, chain, computes, roots, shared_among, walk
 from attnviz.mechanisms import Kind, Role
 
 KINDS = {
@@ -67,18 +67,22 @@ class Draft:
 
 @dataclass(eq=False)
 class Holder:
-    """A block in the making, in one run of its module; ``number`` is 1, 2, ... where that holds several, else 0."""
+    """A block in the making, in one run of its module; ``number`` is 1, 2, ... where that holds several, else 0.
+
+    ``inner``: layers of that module make the features that the block acts on.
+    """
 
     frame: Frame
     parts: list[Draft]
     number: int = 0
     mechanism: str | None = None
     frames: list[Frame] = field(default_factory=list)  # of the modules that it was put together from
+    inner: bool = False
 
     @property
     def whole(self) -> bool:
         """Whether the module is the block: what goes in and comes out of one is the other's."""
-        return self.frame != NETWORK and not self.number
+        return self.frame != NETWORK and not self.number and not self.inner
 
     @property
     def first(self) -> int:
@@ -112,7 +116,17 @@ def split(found: Found, frame: Frame, parts: list[Draft]) -> Iterator[Holder]:
         groups.append([*(each for group in joined for each in group), part])
     groups.sort(key=lambda group: min(part.claim.op.id for part in group))
     for number, group in enumerate(groups, 1):
-        yield Holder(frame, sorted(group, key=lambda part: part.claim.op.id), number if len(groups) > 1 else 0)
+        holder = Holder(frame, sorted(group, key=lambda part: part.claim.op.id), number if len(groups) > 1 else 0)
+        holder.inner = _inner(found.graph, holder)
+        yield holder
+
+
+def _inner(graph: Graph, holder: Holder) -> bool:
+    """Whether layers of a gate's module make its features: the block is what is done to these."""
+    if not any(part.role in (Role.GATE, Role.TERM) for part in holder.parts):
+        return False  # values and branches are made of what comes in
+    before = graph.chosen(holder.features.ancestors)
+    return any(op.name in LEARNED and within(op, holder.frame) for op in before)
 
 
 def _together(found: Found, one: Draft, two: Draft) -> bool:

@@ -12,6 +12,7 @@ from attnviz.flow.graph import Graph, Op, Value
 from attnviz.flow.record import RANDOM, written
 
 Get = Callable[[Value], Tensor]
+PARTS = 4  # in which values are compared
 
 
 def between(graph: Graph, sources: Sequence[Value], target: Value) -> list[Op]:
@@ -107,14 +108,27 @@ def plainly(like: Tensor) -> Iterator[None]:
         yield
 
 
+def peak(value: Tensor) -> Tensor:
+    """Its largest entry without its sign; not a number where one is none. Takes no memory."""
+    return torch.stack(value.aminmax()).abs().max()
+
+
 def difference(one: Tensor, two: Tensor) -> float:
     """The largest difference, relative to the peak of the second; infinite where shapes differ."""
     if one.shape != two.shape:
         return float("inf")
     if not two.numel():
         return 0.0
-    if one.dtype != torch.float32 or two.dtype != torch.float32:
-        one, two = one.double(), two.double()
-    peak = float(two.abs().max())
-    error = float((one - two).abs().max()) / (peak or 1.0)
+    pairs = zip(_parts(one), _parts(two), strict=True)
+    largest = [torch.stack([peak(mine - theirs), peak(theirs)]) for mine, theirs in pairs]
+    error, top = torch.stack(largest).amax(0).tolist()
+    error /= top or 1.0
     return error if error == error else float("inf")
+
+
+def _parts(tensor: Tensor) -> Iterator[Tensor]:
+    """A few entries of its first axis at a time, so that comparing takes little memory, in a type that can be taken
+    from another.
+    """
+    for part in torch.atleast_1d(tensor).chunk(PARTS):
+        yield part if part.dtype == torch.float32 else part.double()

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from attnviz.flow.layout import Layout
+from attnviz.flow.replay import peak
 from attnviz.mechanisms import Kind, Role
 
 SAMPLE = 64  # entries at least, of larger values
@@ -193,6 +194,6 @@ def sample(point: Point, tensor: Tensor) -> Tensor:
     """
     try:
         value = point.layout.canonical(tensor.detach())[:1].reshape(-1)
-        return torch.cat([value[:: max(1, len(value) // SAMPLE)], value.abs().max()[None]])
+        return torch.cat([value[:: max(1, len(value) // SAMPLE)], peak(value)[None]])
     except (RuntimeError, ValueError):
         return torch.full((1,), float("nan"))

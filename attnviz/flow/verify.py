@@ -17,6 +17,7 @@ from attnviz.errors import AttnvizError
 from attnviz.flow.block import Draft, Holder
 from attnviz.flow.claim import Found
 from attnviz.flow.graph import Graph, Op, Value
+from attnviz.flow.memory import overwritten
 from attnviz.flow.neutral import Meeting, even, joint, meetings, solve, tolerance
 from attnviz.flow.outcome import output_of
 from attnviz.flow.papers import PAPERS
@@ -137,7 +138,7 @@ class PaperCheck:
 
     def run(self, kept: dict[int, Tensor]) -> None:
         def value(stand: Stand) -> Tensor:
-            found = stand.point.layout.canonical(kept[stand.value.id])
+            found = stand.point.layout.canonical(kept[stand.value.id])[:1]  # the formula is the same for each picture
             return 1 / found if stand.point.inverse else found
 
         relation = PAPERS[self.place.holder.mechanism or ""].relation
@@ -211,6 +212,7 @@ class Keeper:
         self._points: dict[int, set[Point]] = defaultdict(set)
         for stand in stands:
             self._points[stand.value.id].add(stand.point)
+        self._overwritten = overwritten(graph)
         self.samples: dict[Point, Tensor] = {}
 
     def __call__(self, value: Value, tensor: Tensor) -> None:
@@ -220,7 +222,13 @@ class Keeper:
             raise DivergedError("the network does not do the same twice, so its attention cannot be verified")
         self.samples |= {point: sample(point, tensor) for point in self._points.pop(value.id, ())}
         if self._needs[value.id]:
+            self._kept[value.id] = tensor.detach()
+        self._run(value)
+        if self._needs[value.id] and value.id in self._overwritten:
             self._kept[value.id] = tensor.detach().clone()
+
+    def _run(self, value: Value) -> None:
+        """The checks that waited for this value alone."""
         while self._waiting and self._waiting[0].last <= value.id:
             check = self._waiting.pop(0)
             check.run(self._kept)

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from attnviz.errors import ModelError, OptionError
 from attnviz.flow import look
 from attnviz.flow.graph import Value
-from attnviz.flow.record import record
+from attnviz.flow.memory import overwritten
+from attnviz.flow.record import CREATE, record
 from attnviz.flow.replay import between, difference, needed, replay
 from attnviz.plain import plain_attention
 
@@ -158,3 +159,38 @@ def test_a_sight_keeps_no_tensor() -> None:
     gc.collect()
     assert before() is None
     assert hash(sight)
+
+
+class Lists(nn.Module):
+    """Writes into a view whose own tensor is gone, into a list of tensors at once, and into a buffer twice."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x * 2
+        gone = y.transpose(1, 2).flatten(1).sum(1)
+        y.add_(1)
+        pair = [y * 3, y + 1]
+        torch._foreach_mul_(pair, 2.0)
+        out = torch.empty_like(y)
+        torch.add(pair[0], pair[1], out=out)
+        seen = out + 0
+        torch.mul(pair[0], pair[1], out=out)
+        return seen * out + gone[:, None, None, None]
+
+
+@pytest.mark.parametrize("make", [Busy, Lists])
+def test_what_is_written_over_is_known(make: type[nn.Module]) -> None:
+    held: dict[int, tuple[Value, Tensor, Tensor]] = {}
+
+    def hold(value: Value, tensor: Tensor) -> None:
+        held[value.id] = value, tensor.detach(), tensor.detach().clone()
+
+    graph, _ = record(make().eval(), (picture(),), listener=hold)
+    lost = {key for key, (_, now, then) in held.items() if not torch.equal(now, then)}
+    lost -= {value.id for value in graph.values if value.op is not None and value.op.name in CREATE}  # of noise still
+    assert len(lost) > 2
+    assert lost <= overwritten(graph)
+
+
+def test_what_nobody_writes_over_need_not_be_copied() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(320, 2)).eval()
+    assert not overwritten(record(model, (picture(),))[0])

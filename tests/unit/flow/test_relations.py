@@ -106,7 +106,6 @@ def reading(net: Inside, x: Tensor) -> Tensor:
 
 # What is near a paper and is another formula: named, or not, but never shown with the paper's formula.
 OTHERS: dict[str, Callable[[Inside, Tensor], Tensor]] = {
-    "features made inside": lambda net, x: (lambda y: y * channel(net, y))(net.conv(x).relu()),
     "gate of other features": lambda net, x: net.conv(x) * channel(net, x),
     "one plus the gate": lambda net, x: x * (1 + channel(net, x)),
     "twice the gate": lambda net, x: x * (2 * channel(net, x)),
@@ -142,6 +141,39 @@ def test_no_formula_is_shown_that_does_not_hold(name: str) -> None:
     for layer in {record.layer for record in found.attention}:
         assert not found.backbone.blocks[layer].formula
         assert all(step.formula.startswith("y_{") for step in found.steps(layer))
+
+
+def shortcut(net: Inside, x: Tensor) -> Tensor:
+    y = net.conv(x).relu()
+    return (y * channel(net, y) + x).relu()
+
+
+# A block within the forward of a module that makes its features: what the gate does to them, and no more.
+INNER: dict[str, Callable[[Inside, Tensor], Tensor]] = {
+    "features made inside": lambda net, x: (lambda y: y * channel(net, y))(net.conv(x).relu()),
+    "features made inside, then a layer": lambda net, x: net.point((lambda y: y * channel(net, y))(net.conv(x).relu())),
+    "a residual block": shortcut,
+}
+
+
+@pytest.mark.parametrize("name", INNER)
+def test_a_block_is_what_is_done_to_features_that_its_module_makes(name: str) -> None:
+    model, x = network(INNER[name]), torch.randn(1, 3, 12, 10)
+    found = attnviz.explain(attnviz.instrument(model), x)
+    inner: Inside = model[2]  # type: ignore[assignment]
+    with torch.no_grad():
+        y = inner.conv(model[:2](x)).relu()
+        gate = channel(inner, y)
+    before, after = found.features("2")
+    assert torch.equal(before, y[0])
+    assert torch.equal(after, (y * gate)[0])
+    assert found.backbone.blocks["2"].formula
+    steps = {step.name: step.value for step in found.steps("2")}
+    assert [*steps] == ["squeeze", "fc1", "relu", "fc2", "gate", "scale"]
+    torch.testing.assert_close(steps["squeeze"], y.mean((2, 3))[0])
+    assert torch.equal(steps["scale"], (y * gate)[0])
+    off = attnviz.explain(found.backbone, x, edits=attnviz.Edit("2", "off"))
+    assert torch.equal(off.features("2")[1], y[0])
 
 
 def test_a_map_of_one_row_has_the_operations_as_its_steps() -> None:

@@ -167,7 +167,7 @@ def test_steps_are_the_operations_that_lead_to_the_output() -> None:
 def test_steps_hold_the_edits(how: str) -> None:
     edits = attnviz.Edit("block", how)
     explanation = attnviz.explain(attnviz.instrument(lively(First())), picture(), edits=edits)
-    gate = next(step for step in explanation.steps("block") if step.name == "sigmoid 2")
+    gate = next(step for step in explanation.steps("block") if step.name == "gate")
     close_to(gate.value, explanation.attention[0].tensor)
     close_to(explanation.steps("block")[-1].value, explanation.features("block")[1])
 

@@ -20,7 +20,6 @@ RECORDED = {
     "timm circular ECA": "its channels go round in a circle, by writing into a buffer",
     "timm split attention": "no mechanism of ours",
     "timm split attention, groups": "likewise",
-    "timm split attention, one": "SE on what a convolution in it gives",
     "timm CoordAttn skip": "adds the features once more",
     "timm SimpleCoordAttn": "one gate for both strips",
     "timm ELA": "a convolution a strip",
@@ -65,6 +64,7 @@ FOUND: dict[str, tuple[type[Mechanism], tuple[str, ...], dict[str, str]]] = {
     "pytorchcv SE": (SE, POOLED, layers("conv1", "activ", "conv2", "sigmoid")),
     "pytorchcv SE linear": (SE, POOLED, layers("fc1", "activ", "fc2", "sigmoid")),
     "timm GC mean": (SE, POOLED, layers("mlp_scale.norm", "mlp_scale.act", "mlp_scale.fc2", "gate")),
+    "timm split attention, one": (SE, POOLED, layers("bn1", "act1", "fc2", "rsoftmax")),  # on what its convolution gives
     "timm eSE": (ESE, ("squeeze", "fc2", "gate", "scale"), {"fc2": "fc", "gate": "gate"}),
     "timm ECA": (ECA, ("squeeze", "conv1d", "gate", "scale"), {"conv1d": "conv", "gate": "gate"}),
     "timm CBAM": (
