@@ -64,7 +64,7 @@ FOUND: dict[str, tuple[type[Mechanism], tuple[str, ...], dict[str, str]]] = {
     "pytorchcv SE": (SE, POOLED, layers("conv1", "activ", "conv2", "sigmoid")),
     "pytorchcv SE linear": (SE, POOLED, layers("fc1", "activ", "fc2", "sigmoid")),
     "timm GC mean": (SE, POOLED, layers("mlp_scale.norm", "mlp_scale.act", "mlp_scale.fc2", "gate")),
-    "timm split attention, one": (SE, POOLED, layers("bn1", "act1", "fc2", "rsoftmax")),  # on what its convolution gives
+    "timm split attention, one": (SE, POOLED, layers("bn1", "act1", "fc2", "rsoftmax")),
     "timm eSE": (ESE, ("squeeze", "fc2", "gate", "scale"), {"fc2": "fc", "gate": "gate"}),
     "timm ECA": (ECA, ("squeeze", "conv1d", "gate", "scale"), {"conv1d": "conv", "gate": "gate"}),
     "timm CBAM": (
