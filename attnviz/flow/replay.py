@@ -130,5 +130,5 @@ def _parts(tensor: Tensor) -> Iterator[Tensor]:
     """A few entries of its first axis at a time, so that comparing takes little memory, in a type that can be taken
     from another.
     """
-    for part in torch.atleast_1d(tensor).chunk(PARTS):
+    for part in (tensor if tensor.dim() else tensor[None]).chunk(PARTS):
         yield part if part.dtype == torch.float32 else part.double()
