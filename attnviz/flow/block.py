@@ -154,15 +154,15 @@ def frame_of(graph: Graph, claim: Claim) -> Frame:
     What is computed before the module is its input, however much of it the gate alone needs.
     """
     shared = common([op.stack for op in (*claim.root_ops, claim.op)])
+    needed = list(graph.chosen(claim.gate.ancestors))
     for frame in reversed(shared):
-        inside = [op for op in claim.chain if within(op, frame)]
-        if claim.keys and len({value.id for value in graph.runs[frame].inputs}) > 1:
+        if claim.keys and len({value.id for value in graph.runs[frame].inputs}) > 1:  # queries that come ready-made
+            inside = [op for op in needed if within(op, frame)]
             enough = any(op.name in MIXERS and len(op.live) < len(op.inputs) for op in inside)
         else:
-            enough = any(computes(op) for op in inside)
+            enough = any(computes(op) for op in claim.chain if within(op, frame))
         if enough:
             return frame
-    needed = list(graph.chosen(claim.gate.ancestors))
     for frame in reversed(shared):  # what it is computed from made the features as well
         if any(computes(op) for op in needed if within(op, frame)):
             return frame

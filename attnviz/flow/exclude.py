@@ -153,7 +153,7 @@ def masks(found: Found) -> None:
 def modulations(found: Found) -> None:
     """Scale and shift from one vector (FiLM), or a scale that is made from something else than the features."""
     for claim in gates(found):
-        if claim.bounded or is_softmax(claim) or claim.what not in ("channel", "volume"):
+        if is_softmax(claim) or claim.what not in ("channel", "volume"):
             continue
         foreign = not descends(claim.gate, _behind(found, claim.features))
         shifts = [
@@ -161,7 +161,7 @@ def modulations(found: Found) -> None:
             for _, each in sums_with(found, claim.out)
             if each.depends and sources_of(each) & sources(claim) and places([*each.label]) <= places(claim.over)
         ]
-        if foreign or shifts:
+        if (foreign and shifts) or (not claim.bounded and (foreign or shifts)):
             claim.drop("modulation", "One vector says scale and shift of the features (FiLM).")
     scaled = [claim.out for claim in found.claims if claim.excluded is not None and claim.excluded.what == "modulation"]
     for claim in found.alive:

@@ -24,7 +24,7 @@ def look_at(found: Found, op: Op) -> None:
         product(found, op)
     elif op.name in MATRICES:
         matrix(found, op)
-    elif op.name == "add":
+    elif op.name in ("add", "sub"):
         term(found, op)
     elif op.name in ("convolution", "_convolution"):
         dynamic(found, op)

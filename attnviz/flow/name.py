@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from attnviz.flow.atoms import Label, aligned, kinds, places
 from attnviz.flow.block import Draft, Holder, same, sum_below
+from attnviz.flow.graph import Op
 from attnviz.flow.tokens import LAYERS, tokens
-from attnviz.flow.trace import LEARNED, POINTWISE, VIEWS, varying, walk
+from attnviz.flow.trace import LEARNED, POINTWISE, VIEWS, descends, varying, walk
 from attnviz.mechanisms import Kind, Role
 
 SPLIT = VIEWS | POINTWISE  # between a convolution and the pieces that it is taken apart into
@@ -48,11 +49,20 @@ def name(holder: Holder) -> str | None:
 
 def part_name(part: Draft) -> str | None:
     """The mechanism that one part alone would be."""
+    if part.role is Role.GATE and not _of_its_features(part):
+        return None
     words = Words(tuple(tokens(part.claim)))
     for (kind, role), ask in NAMES.items():
         if part.kind is kind and role in (part.role, None):
             return ask(part, words)
     return None
+
+
+def _of_its_features(part: Draft) -> bool:
+    """Whether a gate is made of the features that it scales, or of what these were bent from."""
+    path: list[Op] = []
+    ends = walk(part.claim.features, VIEWS | POINTWISE, path)
+    return any(descends(part.claim.gate, value) for value in (*(end for end, _ in ends), *(op.out for op in path)))
 
 
 def together(parts: list[Draft]) -> str | None:
@@ -157,7 +167,6 @@ def _always(word: str | None) -> Callable[[Draft, Words], str | None]:
 
 NAMES: dict[tuple[Kind, Role | None], Callable[[Draft, Words], str | None]] = {
     (Kind.CHANNEL, Role.GATE): _channel,
-    (Kind.CHANNEL, Role.TERM): _always("GC"),
     (Kind.SPATIAL, None): _spatial,
     (Kind.VOLUME, None): _volume,
     (Kind.COORDINATE, None): _strips,

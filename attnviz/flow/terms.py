@@ -14,7 +14,9 @@ WEIGHTED = MIXERS | {"bmm", "baddbmm"}
 
 
 def term(found: Found, op: Op) -> None:
-    """Look at a sum: claim the side that is the same at every place, where it was computed from the other."""
+    """Look at a sum, or a difference: claim the side that is the same at every place, where it was computed from the
+    other.
+    """
     pair = [each for each in op.args if isinstance(each, Value)]
     if len(pair) != 2 or not all(each.depends for each in pair) or pair[0] is pair[1]:
         return
@@ -25,6 +27,8 @@ def term(found: Found, op: Op) -> None:
         return
     x, added = (0, 1) if one > two else (1, 0)
     on, over = labels[x], labels[added]
+    if op.name == "sub" and added == 0:
+        return
     if not _constant_over_places(on, over):
         return
     bases = [each for each in (pair[x], *_scaled_by_gate(pair[x])) if _mixed(found, pair[added], each)]

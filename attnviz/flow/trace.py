@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import prod
 
-from attnviz.flow.atoms import BATCH, Label, kinds, varies
+from attnviz.flow.atoms import BATCH, Label, aligned, kinds, varies
 from attnviz.flow.graph import Graph, Op, Value
 from attnviz.flow.rules.pointwise import BATCH_NORMS, BINARY, NORMS, SOFTMAX, UNARY
 from attnviz.flow.rules.reduce import REDUCE, RESAMPLE
@@ -19,11 +19,12 @@ VIEWS = frozenset({
 })  # fmt: skip
 SEES = VIEWS - {"cat", "stack"}  # what shows one tensor
 SHARE = "a / (a + b)"
+SUM = "a + b"
 SOFT = SOFTMAX | {"log-softmax"}
 RANGES = {
     "sigmoid": "(0, 1)", "hardsigmoid": "[0, 1]", "tanh": "(-1, 1)", "_softmax": "(0, 1)", "_safe_softmax": "(0, 1)",
     "log-softmax": "(0, 1)", "hardtanh": "clamped", "clamp": "clamped", "exp": "(0, inf)", "1 / (1 + exp)": "(0, 1)",
-    SHARE: "(0, 1)",
+    SHARE: "(0, 1)", SUM: "(0, 2)",
 }  # fmt: skip
 BOUNDED = frozenset(RANGES)
 NORMALIZERS = frozenset({
@@ -128,6 +129,8 @@ def squash(op: Op | None) -> str:
         return "_softmax"
     if shared_among(op):
         return SHARE
+    if _sum_of_gates(op):
+        return SUM
     if op.name in ("reciprocal", "div", "true_divide"):
         below = op.inputs[-1]
         found = [each for _, each in walk(below, GATES) if each is not None]
@@ -136,6 +139,17 @@ def squash(op: Op | None) -> str:
     if op.name in ("convolution", "addmm", "mm", "bmm", "baddbmm") or op.name in NORMS:
         return "none"
     return op.name
+
+
+def _sum_of_gates(op: Op) -> bool:
+    """Whether two sigmoids are added that vary along different axes, as a gate of channels and one of places do."""
+    if op.name != "add" or len(op.live) != 2:
+        return False
+    one, two = (varying(aligned(value.label, len(op.out.shape))) for value in op.live)
+    if one <= two or two <= one:
+        return False
+    found = [made for value in op.live for _, made in walk(value, GATES)]
+    return all(made is not None and made.name in ("sigmoid", "hardsigmoid") for made in found)
 
 
 def bounded(found: list[Root]) -> bool:

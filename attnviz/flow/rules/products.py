@@ -3,6 +3,7 @@
 from math import prod
 
 from attnviz.flow.atoms import (
+    BATCH,
     COLUMNS,
     DEPTH,
     FEATURE,
@@ -23,7 +24,9 @@ from attnviz.flow.rules.table import Labels, axes
 
 @axes("convolution", "_convolution", "mkldnn_convolution", "cudnn_convolution", "slow_conv_dilated2d")
 def convolution(op: Op) -> Labels:
-    """Places stay places; channels are new ones, but for a depthwise convolution's."""
+    """Places stay places; channels are new ones, but for a depthwise convolution's and for pictures that were laid
+    beside each other as groups of them.
+    """
     x, weight = op.inputs[0], op.inputs[1]
     shape = op.out.shape
     if not x.depends or len(shape) != len(x.shape):
@@ -36,7 +39,12 @@ def convolution(op: Op) -> Labels:
         bare = not meaning - {WEIGHT, UNKNOWN} and prod(weight.shape[2:]) > 1
         grid = [_as_place(axis, grid) if bare or any(atom.parent for atom in axis) else axis for axis in grid]
     kept = groups == made == had or (made == had and meaning and meaning <= PLACES)
-    channel = channels if kept else new(FEATURE, made)
+    if kept:
+        channel = channels
+    elif groups > 1 and channels and channels[0].kinds == {BATCH} and channels[0].size == groups:  # weights for each picture
+        channel = (channels[0], *new(FEATURE, made // groups))
+    else:
+        channel = new(FEATURE, made)
     how = ("conv", tuple(weight.shape[2:]), tuple(op.argument(3, "stride", ())), tuple(op.argument(4, "padding", ())))
     spread = [
         axis if n == size else derived(axis, size, how)
@@ -80,6 +88,13 @@ def bmm(op: Op) -> Labels:
 
 def _made(axis: Axis) -> bool:
     return not kinds(axis) - {WEIGHT, UNKNOWN}
+
+
+@axes("_euclidean_dist", "_cdist_forward")
+def cdist(op: Op) -> Labels:
+    """(n, rows, k) and (n, columns, k): how far each row is from each column."""
+    a, b = op.inputs[:2]
+    return [(*(a if a.depends else b).label[:-2], a.label[-2], b.label[-2])]
 
 
 @axes("mm", "addmm")

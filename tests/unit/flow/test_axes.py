@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnviz.flow.atoms import COLUMNS, ROWS, UNKNOWN, derived, describe, kinds
+from attnviz.flow.atoms import BATCH, COLUMNS, FEATURE, ROWS, UNKNOWN, derived, describe, kinds
 from attnviz.flow.graph import Graph, Op, Value
 from attnviz.flow.label import label
 from attnviz.flow.record import record
@@ -151,6 +151,8 @@ COMPUTED: dict[str, Step] = {
     "fft": lambda x: torch.fft.rfft2(x).abs(),
     "prelu": nn.PReLU(C),
     "gathered": lambda x: x.gather(1, torch.zeros(B, 2, *x.shape[2:], dtype=torch.long)),
+    "euclidean distance": lambda x: (lambda rows: torch.cdist(rows, rows))(x.flatten(2).mT),
+    "distance": lambda x: (lambda rows: torch.cdist(rows, rows, p=1.0))(x.flatten(2).mT),
 }
 
 
@@ -236,3 +238,14 @@ def test_frames_of_a_wave_are_places() -> None:
     frames, bands = (kinds(axis) for axis in graph.outputs[0].label[1:])
     assert frames == {ROWS}
     assert bands == {COLUMNS}
+
+
+def test_pictures_laid_side_by_side_as_groups_stay_pictures() -> None:
+    """A convolution with weights for each picture, as one with as many groups as there are pictures."""
+
+    def each_its_own(x: torch.Tensor) -> torch.Tensor:
+        weights = x.mean((2, 3))[:, None, :, None, None].expand(-1, 6, -1, 1, 1).flatten(0, 1)
+        return F.conv2d(x.flatten(0, 1)[None], weights, groups=len(x)).view(len(x), 6, *x.shape[2:])
+
+    _, value, _ = labeled(each_its_own, torch.rand(B, C, H, W))
+    assert [kinds(axis) for axis in value.label] == [{BATCH}, {FEATURE}, {ROWS}, {COLUMNS}]

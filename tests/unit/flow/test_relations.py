@@ -216,3 +216,51 @@ def test_off_leaves_the_features_as_they_are(name: str) -> None:
     assert found.left == ()
     with torch.no_grad():
         torch.testing.assert_close(found.output, network(lambda net, x: x)(x))
+
+
+def read(function: Callable[[Inside, Tensor], Tensor]) -> list[tuple[str, str, str]]:
+    """Kind, role and name of what is found, all of it verified."""
+    found = attnviz.explain(attnviz.instrument(network(function)), torch.randn(1, 3, 12, 10))
+    assert all(each.verified for each in found.findings.blocks)
+    return [(str(record.kind), str(record.role), record.mechanism) for record in found.attention]
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda net, x: x + wide(net.fc3(hidden(net, x))),
+        lambda net, x: x - wide(net.fc3(hidden(net, x))),
+        lambda net, x: torch.add(x, wide(net.fc3(hidden(net, x))), alpha=-0.5),
+    ],
+)
+def test_a_term_alone_is_no_papers(function: Callable[[Inside, Tensor], Tensor]) -> None:
+    assert read(function) == [("channel", "term", "Inside")]
+
+
+def test_a_sum_of_two_gates_is_one_of_both() -> None:
+    assert read(lambda net, x: x * (channel(net, x) + spatial(net, x))) == [("volume", "gate", "Inside")]
+
+
+def test_distances_make_an_affinity() -> None:
+    def near(net: Inside, x: Tensor) -> Tensor:
+        rows = x.flatten(2).mT
+        weights = (-torch.cdist(rows, rows)).exp()
+        return x + (weights / weights.sum(-1, keepdim=True) @ rows).mT.reshape(x.shape)
+
+    assert read(near) == [("affinity", "distribution", "Non-Local")]
+
+
+def test_a_gate_that_other_features_made_is_no_papers() -> None:
+    assert read(lambda net, x: net.conv(x) * channel(net, x)) == [("channel", "gate", "Inside")]
+    assert read(lambda net, x: net.conv(x).relu() * spatial(net, x)) == [("spatial", "gate", "Inside")]
+
+
+@pytest.mark.parametrize("norm", [lambda x: x, F.instance_norm])
+def test_a_bounded_scale_and_shift_of_other_features_is_a_modulation(norm: Callable[[Tensor], Tensor]) -> None:
+    def styled(net: Inside, x: Tensor) -> Tensor:
+        style = net.fc1(net.near(x[:, :, ::2]).mean((2, 3))).relu()
+        return norm(net.conv(x)) * wide(net.fc2(style).sigmoid()) + wide(net.fc3(style))
+
+    found = attnviz.instrument(network(styled)).findings(torch.randn(1, 3, 12, 10))
+    assert not found.blocks
+    assert any("modulation" in each for each in found.skipped)

@@ -1,0 +1,65 @@
+"""Which module is the block."""
+
+import torch
+from torch import Tensor, nn
+
+from attnviz import flow
+from tests.unit.readers.modules import lively
+
+
+class Asked(nn.Module):
+    """Attention whose queries come ready-made, and whose keys and values are one layer's."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.both, self.project = nn.Linear(width, 2 * width), nn.Linear(width, width)
+
+    def forward(self, x: Tensor, queries: Tensor) -> Tensor:
+        keys, values = self.both(x).chunk(2, -1)
+        return self.project((queries @ keys.mT).softmax(-1) @ values)
+
+
+class Weighed(nn.Module):
+    """Attention of what comes in alone, as a function."""
+
+    def forward(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        return (queries @ keys.mT).softmax(-1) @ values
+
+
+class Layer(nn.Module):
+    """Projections around such a function."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.q, self.k, self.v, self.weighed = (
+            nn.Linear(width, 8),
+            nn.Linear(width, 8),
+            nn.Linear(width, width),
+            Weighed(),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.weighed(self.q(x), self.k(x), self.v(x))
+
+
+class Stage(nn.Module):
+    """Makes the queries of its blocks, and what follows them."""
+
+    def __init__(self, width: int = 16) -> None:
+        super().__init__()
+        self.stem, self.ask = nn.Conv2d(3, width, 3, padding=1), nn.Conv2d(width, width, 3, padding=1)
+        self.asked, self.layer, self.end = Asked(width), Layer(width), nn.Linear(width, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.stem(x).relu()
+        tokens, queries = y.flatten(2).mT, self.ask(y).flatten(2).mT
+        tokens = tokens + self.asked(tokens, queries)
+        return self.end((tokens + self.layer(tokens)).mean(1))
+
+
+def test_an_affinity_is_of_the_module_that_has_its_layers() -> None:
+    found = flow.look(lively(Stage()), torch.randn(1, 3, 10, 9))
+    assert [(block.layer, block.name, block.verified) for block in found.blocks] == [
+        ("asked", "Asked", True),
+        ("layer", "Layer", True),
+    ]
