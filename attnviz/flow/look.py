@@ -65,7 +65,8 @@ def _looked(model: nn.Module, inputs: Sequence[Tensor]) -> Looked:
     found = find(graph)
     made = merged(found, holders(found))
     for holder in made:
-        holder.mechanism = name(holder)
+        run = graph.runs.get(holder.frame)
+        holder.mechanism = name(holder, run.inputs if run is not None and holder.whole else ())
     placed = [place(found, holder) for holder in made]
     try:
         return Looked(found, placed, verify(model, inputs, found, placed, double=double))

@@ -1,15 +1,17 @@
 """Names: which paper's mechanism a block's flow is. It says whose steps are tried, and nothing else hangs on it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from attnviz.flow.affinities import MATRICES
 from attnviz.flow.atoms import Label, aligned, kinds, places
 from attnviz.flow.block import Draft, Holder, same, sum_below
-from attnviz.flow.graph import Op
+from attnviz.flow.graph import Op, Value
 from attnviz.flow.tokens import LAYERS, tokens
-from attnviz.flow.trace import LEARNED, POINTWISE, VIEWS, descends, varying, walk
+from attnviz.flow.trace import GATES, LEARNED, POINTWISE, VIEWS, descends, varying, walk
 from attnviz.mechanisms import Kind, Role
 
+CROSS = "cross-attention"
 SPLIT = VIEWS | POINTWISE  # between a convolution and the pieces that it is taken apart into
 
 
@@ -34,12 +36,14 @@ class Words:
         return self.has("gavg", "gsum", "avgpool")
 
 
-def name(holder: Holder) -> str | None:
-    """The mechanism of a block from the names of its parts."""
+def name(holder: Holder, inputs: Sequence[Value] = ()) -> str | None:
+    """The mechanism of a block from the names of its parts; ``inputs``: what its module takes."""
     parts = [part for part in holder.parts if part.role is not Role.LOGIT]
     names = [part_name(part) for part in parts]
     for part, found in zip(parts, names, strict=True):
         part.name = found
+        if part.kind is Kind.AFFINITY and _of_two(part, inputs):
+            return CROSS
     several = together(parts)
     if several:
         return several
@@ -144,6 +148,28 @@ def _word(label: Label) -> str:
 def _affinity(part: Draft, _: Words) -> str | None:
     heads = part.spots[0].layout.shape[0]
     return "Non-Local" if heads == 1 else "self-attention"
+
+
+def _of_two(part: Draft, inputs: Sequence[Value]) -> bool:
+    """Whether queries are made of one input of the module, and keys of another."""
+    ends = [op for root in part.claim.root_ops for value in root.live for _, op in walk(value, GATES)]
+    pair = next((op.live for op in ends if op is not None and op.name in MATRICES and len(op.live) > 1), ())
+    sides = [_reached(value, {each.id for each in inputs}) for value in pair]
+    return all(sides) and len(sides) > 1 and not sides[0] & sides[1]
+
+
+def _reached(value: Value, inputs: set[int]) -> set[int]:
+    """Which of a module's inputs a value is made of, inside that module."""
+    found: set[int] = set()
+    left, seen = [value], set[int]()
+    while left:
+        now = left.pop()
+        if now.id in inputs:
+            found.add(now.id)
+        elif now.id not in seen and now.op is not None:
+            left += now.op.live
+        seen.add(now.id)
+    return found
 
 
 def _branch(part: Draft, _: Words) -> str | None:

@@ -41,7 +41,9 @@ def convolution(op: Op) -> Labels:
     kept = groups == made == had or (made == had and meaning and meaning <= PLACES)
     if kept:
         channel = channels
-    elif groups > 1 and channels and channels[0].kinds == {BATCH} and channels[0].size == groups:  # weights for each picture
+    elif (
+        groups > 1 and channels and channels[0].kinds == {BATCH} and channels[0].size == groups
+    ):  # weights for each picture
         channel = (channels[0], *new(FEATURE, made // groups))
     else:
         channel = new(FEATURE, made)

@@ -70,3 +70,25 @@ def test_steps_that_are_others_for_one_picture_are_the_operations(alone: bool) -
     names = [step.name for step in found.steps("(network)")]
     assert (names == ["squeeze", "fc1", "relu", "fc2", "gate", "scale"]) is not alone
     assert all(step.formula.startswith("y_{") for step in found.steps("(network)")) is alone
+
+
+def test_values_that_are_no_numbers_are_left_out_and_said() -> None:
+    class Masked(nn.Module):
+        """Attention in which one query may look at nothing."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem, self.end = nn.Conv2d(3, 16, 4, 4), nn.Linear(16, 5)
+            self.attend = nn.MultiheadAttention(16, 2, batch_first=True)
+
+        def forward(self, x: Tensor) -> Tensor:
+            tokens = self.stem(x).flatten(2).mT
+            mask = torch.zeros(64, 64, dtype=torch.bool).index_fill(0, torch.tensor(3), True)
+            read, _ = self.attend(tokens, tokens, tokens, attn_mask=mask)
+            return self.end((tokens + read.nan_to_num()).mean(1))
+
+    found = attnviz.instrument(Masked()).findings(torch.randn(1, 3, 32, 32))
+    assert found.blocks == ()
+    assert [line.partition(": ")[2] for line in found.skipped] == [
+        "left out. Some of its values are no finite numbers: an overflow, or a row in which everything is masked."
+    ]

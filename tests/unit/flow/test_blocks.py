@@ -63,3 +63,23 @@ def test_an_affinity_is_of_the_module_that_has_its_layers() -> None:
         ("asked", "Asked", True),
         ("layer", "Layer", True),
     ]
+
+
+def test_what_others_ask_is_no_self_attention() -> None:
+    class Decoder(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.near, self.far = nn.Conv2d(3, 16, 4, 4), nn.Conv2d(3, 16, 8, 8)
+            self.decoder, self.end = nn.TransformerDecoderLayer(16, 2, 32, batch_first=True), nn.Linear(16, 5)
+
+        def forward(self, x: Tensor) -> Tensor:
+            near, far = (layer(x).flatten(2).mT for layer in (self.near, self.far))
+            return self.end(self.decoder(far, near).mean(1))
+
+    found = flow.look(lively(Decoder()), torch.randn(1, 3, 32, 40))
+    assert [
+        (block.layer, block.mechanism, block.parts[0].query_grid, block.parts[0].key_grid) for block in found.blocks
+    ] == [
+        ("decoder.self_attn", "self-attention", (4, 5), (4, 5)),
+        ("decoder.multihead_attn", "cross-attention", (4, 5), (8, 10)),
+    ]
