@@ -12,7 +12,7 @@ from attnviz.flow.graph import Graph, Op, Value
 from attnviz.flow.record import RANDOM, written
 
 Get = Callable[[Value], Tensor]
-PARTS = 4  # in which values are compared
+PART = 1_000_000  # entries that are compared at a time
 
 
 def between(graph: Graph, sources: Sequence[Value], target: Value) -> list[Op]:
@@ -130,5 +130,6 @@ def _parts(tensor: Tensor) -> Iterator[Tensor]:
     """A few entries of its first axis at a time, so that comparing takes little memory, in a type that can be taken
     from another.
     """
-    for part in (tensor if tensor.dim() else tensor[None]).chunk(PARTS):
+    rows = tensor if tensor.dim() else tensor[None]
+    for part in rows.chunk(1 + tensor.numel() // PART):
         yield part if part.dtype == torch.float32 else part.double()
