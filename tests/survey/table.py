@@ -25,17 +25,12 @@ REASONS: dict[tuple[str, str], str] = {
         "a softmax over the places of each of many windows, which no kind of value describes yet: named, not claimed."
     ),
     ("linear attention", "LambdaLayer"): "its two terms are made of keys and values apart; its reader has it.",
-    ("", "WindowAttentionGlobal"): (
-        "at this size a window is the whole stage, and its modules share one query: they are parts of one block, which "
-        "is the stage."
-    ),
 }
 # What a block is that no module announces, by its class.
 SURPLUS: dict[str, str] = {
     "SHMA": "attention, as its code says (one head, and a gate on what is read), whose class is named like none.",
     "MEUnit": "a sigmoid gate over channels and places, made by merging and widening the map again (Qin et al. 2018).",
     "SABlock": "split attention: a softmax over branches weighs them, channel by channel.",
-    "GlobalContextVitStage": "the stage's windows, which are the whole map at this size, and share one query.",
 }
 
 COLUMNS = (
