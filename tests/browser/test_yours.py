@@ -302,8 +302,9 @@ def test_code_of_ones_own(tab: Page, tmp_path: Path) -> None:
     explanation = attnviz.explain(own.from_code(path), first_example())
     check_predictions(page, explanation)
     assert value(page, ".av-channels .value") == same(explanation.attention[0].values.max().item())
-    expect(page.locator(".av-stepper")).to_contain_text("convolution")  # its features are made in it: no paper's steps
-    expect(page.locator(".av-formula")).to_contain_text("was not found to follow a paper's formula")
+    expect(page.locator(".av-stepper")).to_contain_text("squeeze")  # of what the block's own convolution made
+    expect(page.locator(".av-stepper")).not_to_contain_text("convolution")
+    expect(page.locator(".av-formula")).not_to_contain_text("was not found to follow a paper's formula")
     expect(page.locator(".av-rail .findings")).to_contain_text("1 block read and verified")
     page.click('.av-matter [data-value="shuffled"]')
     settled(page)
