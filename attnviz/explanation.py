@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
+from attnviz import effects
 from attnviz.capture import AffinityMap, Backbone, Coordinate, Edit
 from attnviz.capture.findings import Findings
 from attnviz.capture.gradcam import closed_form, gradients
@@ -20,6 +21,7 @@ from attnviz.capture.means import check_pictures
 from attnviz.capture.outputs import Region, logits_of, reads_mean
 from attnviz.capture.passes import Cut, Pass
 from attnviz.capture.values import Reading, Value, first
+from attnviz.capture.whatif import WhatIf
 from attnviz.errors import EditError, GradientError, OptionError, PictureError, ShapeError
 from attnviz.images import Picture
 from attnviz.mechanisms import Kind, Role, Step
@@ -159,6 +161,60 @@ class Explanation:
         """``features`` and ``steps`` of a block together, from one recomputed pass."""
         given, output = self._around(layer, call)
         return Inside(given[0].float().cpu(), output[0].float().cpu(), self._steps(layer, call, given))
+
+    @cached_property
+    def _whatif(self) -> WhatIf:
+        return WhatIf(self.backbone, self.input, self.edits, self.output)
+
+    @torch.inference_mode(False)
+    def response(self, edit: Edit, values: Sequence[float]) -> Tensor:
+        """The logits (V, N) for each of several values in the place of an edit's own number.
+
+        Args:
+            edit: of one block, "forced" (its value is varied) or "set" (the numbers of all its cells are); it comes on
+                top of this explanation's edits.
+            values: V numbers.
+        """
+        return effects.logits(self._whatif, effects.varied(edit, values), self.region)
+
+    @torch.inference_mode(False)
+    def effects(self, layer: str, part: str | None = None, call: int = 0) -> Tensor:
+        """What shutting each gate alone does: the logits (G, N) with it at 0, less those of this pass.
+
+        Args:
+            layer: the block's path; its gates are of C channels, or of H x W places, row by row.
+            part: whose gates, where the block has several parts.
+            call: of which run.
+        """
+        found = effects.logits(self._whatif, self._shutting(layer, part, call), self.region)
+        return found - self.logits  # type: ignore[operator]  # without logits, the line above has said so
+
+    @torch.inference_mode(False)
+    def estimates(self, layer: str, part: str | None = None, call: int = 0) -> Tensor:
+        """What shutting each gate alone would do to the target's logit if it were a line in the gate (G,): less the
+        gate times the gradient in it. One backward pass; see ``effects`` for what is so.
+        """
+        slopes = self._whatif.slopes(self._shutting(layer, part, call)[0], self._score)
+        if slopes is None:
+            raise OptionError(f"{layer}: no gradient can be had of this value alone")
+        return -slopes[0].flatten().float().cpu()
+
+    def _score(self, output: Any) -> Tensor:
+        """The target's logit, or the difference of a pair's."""
+        row, _ = logits_of(output, self.region)
+        assert row is not None
+        assert self.target is not None
+        return row[self.target] if isinstance(self.target, int) else row[self.target[0]] - row[self.target[1]]
+
+    def _shutting(self, layer: str, part: str | None, call: int) -> list[Edit]:
+        found = [r for r in self.attention if (r.layer, r.call) == (layer, call) and part in (None, r.part)]
+        if not found:
+            raise OptionError(f"no attention was read at {layer!r}" + (f", part {part!r}" if part else ""))
+        if len(found) > 1:
+            raise OptionError(f"{layer} has several parts: name one of {', '.join(str(r.part) for r in found)}")
+        [record] = found
+        shape = record.values.shape if isinstance(record.values, Tensor) else ()
+        return effects.shutting(layer, record.part, call, record.kind, record.role, shape)
 
     def figure(self, record: AttentionRecord | None = None, style: Any = None) -> Any:
         """A matplotlib Figure: the picture, one record (the last by default) and Grad-CAM.

@@ -4,7 +4,7 @@ import copy
 import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from numbers import Integral
 from typing import Any
@@ -22,6 +22,8 @@ from attnviz.capture.passes import Cut, Pass, running
 from attnviz.capture.taps import Taps
 from attnviz.cards import ModelCard
 from attnviz.errors import ModelError, OptionError
+from attnviz.flow.graph import Graph
+from attnviz.flow.record import record
 from attnviz.images import Picture, load_picture
 from attnviz.mechanisms import Block, Mechanism, Step
 from attnviz.readers import Reader, twins
@@ -81,6 +83,7 @@ class Backbone:
         self._heads: dict[tuple[int, ...], Head] = {}
         self._findings: dict[tuple[int, ...], Findings] = {}
         self._searching, self._searches = search, dict[tuple[int, ...], Search]()  # by a picture's shape
+        self._graphs: dict[tuple[int, ...], Graph] = {}
         self._lock, self._copying = threading.Lock(), threading.Lock()
         self._copy: nn.Module | None = None
         self.taps = Taps(model, tuple(self.blocks), points, beside)
@@ -204,13 +207,27 @@ class Backbone:
         keep: Iterable[str] = (),
     ) -> tuple[Any, Pass]:
         """One pass of x (B, C, H, W): the model's output and what was seen. See ``Pass``."""
-        changes = self.plan(edits, x).changes
-        watcher = self._pass(x, changes=changes, cut=cut, watch=frozenset(watch), keep=frozenset(keep), read=read)
-        with torch.inference_mode(False), torch.set_grad_enabled(cut is not None), running(watcher):
+        options: Any = {"cut": cut, "watch": frozenset(watch), "keep": frozenset(keep), "read": read}
+        watching = self.passing(x, edits, **options)
+        with torch.inference_mode(False), torch.set_grad_enabled(cut is not None), watching as watcher:
             output = self.model(self.place(x))
         watcher.finish()
         watcher.check_edits()
         return output, watcher
+
+    def passing(self, x: Tensor, edits: Sequence[Edit] = (), **options: Any) -> AbstractContextManager[Pass]:
+        """What a pass of x through the model runs in, for it to be watched, with the edits; ``options`` of ``Pass``."""
+        return running(self._pass(x, changes=self.plan(edits, x).changes, **options))
+
+    def graph(self, x: Tensor, edits: Sequence[Edit] = ()) -> Graph:
+        """The operations of a pass of one picture; without edits they are recorded once for each input shape."""
+        x, key = self.place(x), tuple(x.shape)
+        if edits:
+            return record(self.model, [x], double=False, around=lambda: self.passing(x, edits, read=False))[0]
+        with self._lock:
+            if key not in self._graphs:
+                self._graphs[key] = record(self.model, [self.place(_noise(x))], double=False)[0]
+            return self._graphs[key]
 
     @contextmanager
     def private(self) -> Iterator[nn.Module]:

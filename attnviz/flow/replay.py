@@ -1,7 +1,7 @@
 """Computing a part of a recorded pass again, from values that were kept, with some of them replaced."""
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from math import prod
 from typing import Any
 
@@ -57,7 +57,7 @@ def replay(ops: Sequence[Op], given: dict[int, Tensor], get: Get, target: Value)
             return [take(each) for each in argument]
         return argument
 
-    with plainly(next(iter(given.values()))):
+    with torch.autocast(next(iter(given.values())).device.type, enabled=False):  # what was recorded has its types
         for op in ops:
             if op.func is None:
                 results: Any = _written_through(op, take)
@@ -69,9 +69,22 @@ def replay(ops: Sequence[Op], given: dict[int, Tensor], get: Get, target: Value)
     return known[target.id] if target.id in known else get(target)
 
 
+@functools.cache
+def functional(func: Any) -> Any:
+    """The form of an operation that writes into nothing; None where it has none of the same arguments."""
+    if not written(func):
+        return func
+    name = func._schema.name.partition("::")[2].removesuffix("_")
+    found = getattr(getattr(getattr(torch.ops, func.namespace), name, None), func._overloadname, None)
+    return found if found is not None and not written(found) else None
+
+
 def _call(op: Op, take: Callable[[Any], Any]) -> Any:
     args = [take(each) for each in op.args]
     kwargs = {key: take(each) for key, each in op.kwargs.items()}
+    plain = functional(op.func)
+    if plain is not None:
+        return plain(*args, **kwargs)
     for place, name, is_out in written(op.func):
         if is_out:
             kwargs[name] = torch.empty(0)
@@ -99,13 +112,6 @@ def _written_through(op: Op, take: Callable[[Any], Any]) -> Tensor:
         return torch.as_strided_scatter(dense, new, writer.shape, writer.steps, writer.offset - reader.offset)
     dense = torch.empty_strided(writer.shape, writer.steps, dtype=new.dtype, device=new.device).copy_(new)
     return torch.as_strided(dense, reader.shape, reader.steps, reader.offset - writer.offset)
-
-
-@contextmanager
-def plainly(like: Tensor) -> Iterator[None]:
-    """Without gradients and without autocast: recorded operations have their types already."""
-    with torch.no_grad(), torch.autocast(like.device.type, enabled=False):
-        yield
 
 
 def peak(value: Tensor) -> Tensor:
