@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from attnviz.attribution import Attribution, attribute
     from attnviz.capture import Backbone, Edit, Means, instrument, measure_means
+    from attnviz.capture.gradcam import Cam
     from attnviz.cards import ModelCard
     from attnviz.errors import AttnvizError
-    from attnviz.explanation import AttentionRecord, Cam, Explanation, explain
+    from attnviz.explanation import AttentionRecord, Explanation, explain
     from attnviz.images import Picture
     from attnviz.stock import catalogue
     from attnviz.zoo import load
@@ -29,7 +30,7 @@ _HOMES = {
     "measure_means": "attnviz.capture",
     "AttnvizError": "attnviz.errors",
     "AttentionRecord": "attnviz.explanation",
-    "Cam": "attnviz.explanation",
+    "Cam": "attnviz.capture.gradcam",
     "Explanation": "attnviz.explanation",
     "explain": "attnviz.explanation",
     "Picture": "attnviz.images",

@@ -16,13 +16,13 @@ from torch.utils._pytree import tree_map
 from attnviz import effects
 from attnviz.capture import AffinityMap, Backbone, Coordinate, Edit
 from attnviz.capture.findings import Findings
-from attnviz.capture.gradcam import closed_form, gradients
+from attnviz.capture.gradcam import Cam, signed_map, stand, watched
 from attnviz.capture.means import check_pictures
-from attnviz.capture.outputs import Region, logits_of, reads_mean
-from attnviz.capture.passes import Cut, Pass
+from attnviz.capture.outputs import Region, logits_of
+from attnviz.capture.passes import Pass
 from attnviz.capture.values import Reading, Value, first
 from attnviz.capture.whatif import WhatIf
-from attnviz.errors import EditError, GradientError, OptionError, PictureError, ShapeError
+from attnviz.errors import EditError, OptionError, PictureError, ShapeError
 from attnviz.images import Picture
 from attnviz.mechanisms import Kind, Role, Step
 from attnviz.mechanisms.base import positive
@@ -68,30 +68,6 @@ class Inside:
     input: Tensor
     output: Tensor
     steps: tuple[Step, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Cam:
-    """Grad-CAM (Selvaraju et al. 2017, eq. 1 and 2) of one target at one layer.
-
-    Attributes:
-        signed: (h, w), the sum over channels of alpha_k A_k, before the ReLU; not rescaled.
-        layer: whose output A is; target: the class index, or (a, b) for logit a minus logit b.
-    """
-
-    signed: Tensor
-    layer: str
-    target: int | tuple[int, int]
-
-    @property
-    def map(self) -> Tensor:
-        """relu(signed): the evidence for the target, not rescaled."""
-        return self.signed.relu()
-
-    @property
-    def positive(self) -> bool:
-        """Whether there is any positive evidence."""
-        return bool(self.signed.max() > 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +123,11 @@ class Explanation:
 
     @torch.inference_mode(False)
     def features(self, layer: str, call: int = 0) -> tuple[Tensor, Tensor]:
-        """A block's input and output, (C, H, W) each, recomputed with the edits; OptionError where unknown."""
+        """What a block acts on and what comes of it, (C, H, W) each, computed once more with the edits.
+
+        These are its module's input and output, but where that module does more: then what the attention is applied to
+        and what that gives. Raises OptionError for a block that there is not.
+        """
         given, output = self._around(layer, call)
         return given[0].float().cpu(), output[0].float().cpu()
 
@@ -322,8 +302,8 @@ def explain(
     if backbone.card is not None and x.shape[1] != len(backbone.card.mean):
         raise ShapeError(f"{backbone.card.id} takes pictures of {len(backbone.card.mean)} channels, not {x.shape[1]}")
     edits = _edits(edits)
-    layer, linear = _stand(backbone, x, cam_layer, cam_call)
-    output, watcher, without = _pass(backbone, x, edits, layer, linear, cam_call)
+    layer, linear = stand(backbone, x, cam_layer, cam_call)
+    output, watcher, without = watched(backbone, x, edits, layer, linear, cam_call)
     logits, reason = logits_of(output, region)
     index: int | tuple[int, int] | None = None
     cam: Cam | None = None
@@ -331,7 +311,7 @@ def explain(
         if not logits.isfinite().all():
             raise PictureError("this picture, or an edit, overflows the network: its logits are no finite numbers")
         index = _target(backbone, logits, target)
-        signed = without or _signed(backbone, watcher, layer, linear, logits, index)
+        signed = without or signed_map(backbone, watcher, layer, linear, logits, index)
         cam, reason = (Cam(signed, str(layer), index), None) if isinstance(signed, Tensor) else (None, signed)
     return Explanation(
         backbone=backbone,
@@ -355,36 +335,6 @@ def _edits(edits: Any) -> tuple[Edit, ...]:
     if not isinstance(edits, Sequence) or not all(isinstance(edit, Edit) for edit in edits):
         raise EditError(f"edits is an Edit or a list of them, not {edits!r}")
     return tuple(edits)
-
-
-def _stand(backbone: Backbone, x: Tensor, cam_layer: str | None, cam_call: int) -> tuple[str | None, str | None]:
-    """The layer that Grad-CAM stands on, and the linear layer that reads its mean, where one is known to."""
-    head = backbone.head(x)
-    layer = head.cam_layer if cam_layer is None else cam_layer
-    if layer is not None and not (isinstance(layer, str) and layer in backbone.layers):
-        raise OptionError(f"no layer {layer!r} in this model, outside its attention blocks")
-    if isinstance(cam_call, bool) or not isinstance(cam_call, int) or cam_call < -1:
-        raise OptionError(f"cam_call is {cam_call!r}; calls are counted from 0, and -1 is the last")
-    return layer, head.linear if layer == head.cam_layer and cam_call == -1 else None
-
-
-def _pass(
-    backbone: Backbone, x: Tensor, edits: tuple[Edit, ...], layer: str | None, linear: str | None, call: int
-) -> tuple[Any, Pass, str | None]:
-    """A pass that Grad-CAM can stand on, or why there is none: watched where ``linear`` reads the mean of the layer,
-    else cut there.
-    """
-    if layer is None:
-        return (*backbone.run(x, edits), None)
-    if linear is not None:
-        output, watcher = backbone.run(x, edits, watch=[layer, linear])
-        if reads_mean(watcher.watched[layer][1], watcher.watched[linear], output):
-            return output, watcher, None
-        # Not so for this picture (a clamped logit, an overflow): differentiate.
-    try:
-        return (*backbone.run(x, edits, cut=Cut(layer, call)), None)
-    except GradientError as error:
-        return (*backbone.run(x, edits), str(error))
 
 
 def _record(backbone: Backbone, watcher: Pass, reading: Reading) -> AttentionRecord:
@@ -420,22 +370,3 @@ def _target(backbone: Backbone, logits: Tensor, target: Target) -> int | tuple[i
     if a == b:
         raise OptionError(f"a class against itself is no evidence: both are {a}")
     return a, b
-
-
-def _signed(
-    backbone: Backbone,
-    watcher: Pass,
-    layer: str | None,
-    linear: str | None,
-    logits: Tensor,
-    target: int | tuple[int, int],
-) -> Tensor | str:
-    """The signed map (h, w), or why there is none."""
-    if layer is None:
-        return "this model computes no feature map here, so there is nothing for Grad-CAM to stand on"
-    if watcher.cut is not None:
-        return gradients(logits, watcher.cut, target)
-    assert linear is not None
-    weight = backbone.model.get_submodule(linear).weight
-    assert isinstance(weight, Tensor)
-    return closed_form(watcher.watched[layer][1], weight, target)

@@ -4,12 +4,12 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from attnviz import readers
 from attnviz.capture import Backbone
@@ -17,7 +17,7 @@ from attnviz.capture.findings import Finding
 from attnviz.capture.flowing import ROOT, name_of
 from attnviz.errors import OptionError
 from attnviz.flow import Block, Note, Part, Sight, look
-from attnviz.mechanisms import Kind
+from attnviz.mechanisms import Kind, Mechanism
 from attnviz.zoo.bare import Bare, Size, bare
 from attnviz.zoo.own import in_one_line
 
@@ -54,7 +54,8 @@ def findings(name: str, size: Size | None = None) -> Looked:
 
 
 def _looked(name: str, found: Bare, x: Tensor) -> Looked:
-    sight, model = look(found.model, x), found.model
+    model = found.model
+    sight = _labeled(look(model, x), model)
     known = readers.twins(model)
     if not known:
         return Looked(name, found.weights, found.size, sight)
@@ -63,6 +64,12 @@ def _looked(name: str, found: Bare, x: Tensor) -> Looked:
     read = tuple((each, classes[each.layer]) for each in backbone.findings(x).blocks if each.layer in known)
     backbone.close()
     return Looked(name, found.weights, found.size, sight.outside(known), read)
+
+
+def _labeled(sight: Sight, model: nn.Module) -> Sight:
+    """The sight with the blocks that are attnviz's own mechanisms, or a person's, under their labels."""
+    own = {path: module.label for path, module in model.named_modules() if isinstance(module, Mechanism)}
+    return replace(sight, blocks=tuple(replace(b, mechanism=own.get(b.layer, b.mechanism)) for b in sight.blocks))
 
 
 def size_of(text: str | None) -> Size | None:
@@ -114,7 +121,8 @@ def of_block(block: Block) -> str:
     runs = f" (run {block.calls} times)" if block.calls > 1 else ""
     verified = f"verified, error {_number(block.error)}" if block.verified else f"not verified: {block.why}"
     parts = "; ".join(of_part(part) for part in block.parts)
-    return f"{name_of(block)}: {block.name}{what}{runs}: {parts}; {verified}"
+    unlike = f"; no formula: {block.unlike[0].lower()}{block.unlike[1:].rstrip('.')}" if block.unlike else ""
+    return f"{name_of(block)}: {block.name}{what}{runs}: {parts}; {verified}{unlike}"
 
 
 def of_part(part: Part) -> str:
@@ -186,6 +194,7 @@ def _block(block: Block) -> dict[str, Any]:
         "verified": block.verified,
         "error": block.error if math.isfinite(block.error) else None,
         "why": block.why,
+        "unlike": block.unlike,
         "parts": [_part(part) for part in block.parts],
     }
 

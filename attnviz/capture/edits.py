@@ -221,7 +221,7 @@ def _functions(
         alike = part.kind is Kind.BRANCH
         return [(path, _shuffled(part.kind, seed + (0 if alike else i))) for i, path in enumerate(part.points)]
     if edit.how == "set":
-        return [(path, _set(where, part, i, edit)) for i, path in enumerate(part.points)]
+        return [(path, _set(where, part, i, edit)) for i, path in enumerate(part.points) if _concerns(part, i, edit)]
     if part.kind not in (Kind.CHANNEL, Kind.COORDINATE):
         raise EditError(f"{where}: only channel and coordinate attention have channels to force, not {part.kind}")
     return [(path, _forced(where, part.kind, edit)) for path in part.points]
@@ -309,6 +309,19 @@ def _forced(where: str, kind: Kind, edit: Edit) -> Function:
         return edited.reshape(raw.shape)
 
     return forced
+
+
+def _concerns(part: Part, number: int, edit: Edit) -> bool:
+    """Whether cells may lie in one of a part's points: not in the other strip, or in another branch."""
+    if part.kind is Kind.COORDINATE:
+        own: Any = "hw"[number]
+    elif part.kind is Kind.BRANCH and len(part.points) > 1:
+        own = number
+    else:
+        return True
+    firsts = [index[0] if isinstance(index, tuple) and index else index for index, _ in edit.cells]
+    others = ("h", "w") if part.kind is Kind.COORDINATE else range(len(part.points))
+    return any(first == own or first not in others for first in firsts)
 
 
 def _set(where: str, part: Part, number: int, edit: Edit) -> Function:

@@ -52,6 +52,7 @@ class FlowBlock(Block):
         self.outline = outline(seen)
         paper = self.outline or PAPERS.get(self.label)
         self.formula = self.outline.formula if self.outline is not None else ""
+        self.unlike = seen.unlike
         self.citation, self.paper = (paper.citation, paper.paper) if paper is not None else ("", "")
 
     def _parts(self, number: int, leading: bool) -> Iterator[Part]:
@@ -144,7 +145,10 @@ def alone(
 
     left = {path: reason for path, block in blocks.items() if (reason := why((*block.points, *block.around)))}
     there = {path: block for path, block in blocks.items() if path not in left}
-    return {path: replace(block, paper=None) if why(block.named) else block for path, block in there.items()}, left
+    for path, block in there.items():
+        if reason := why(block.named):
+            there[path] = replace(block, paper=None, unlike=f"Its paper's steps are not shown. {reason}")
+    return there, left
 
 
 def _close(one: Tensor, two: Tensor) -> bool:

@@ -78,9 +78,10 @@ class WhatIf:
         try:
             sources = [self._source(edit) for edit in edits]
         except ResumeError:
-            return None, []
+            sources = []
         keys = {source.key for source in sources}
         if len(keys) != 1:
+            self._resumed = None, None
             return None, []
         [key] = keys
         if key != self._resumed[0]:

@@ -66,7 +66,7 @@ def _block(runs: list[Place], classes: Mapping[str, str]) -> Block:
     if len(alike) < len(runs):
         errors, why = [*errors, float("inf")], "It does not compute the same in each of its runs."
     error = max(errors)
-    path = first.frame.path
+    path, paper = first.frame.path, _paper(alike)
     return Block(
         layer=path,
         number=first.number,
@@ -79,7 +79,8 @@ def _block(runs: list[Place], classes: Mapping[str, str]) -> Block:
         why="" if error <= CLOSE else why,
         before=tuple(run.before.point for run in alike),
         after=tuple(run.after.point for run in alike),
-        paper=_paper(alike),
+        paper=paper,
+        unlike="" if paper is not None else next((run.unlike for run in runs if run.unlike), ""),
     )
 
 

@@ -52,15 +52,23 @@ def apply(graph: Graph, op: Op) -> None:
     try:
         labels: Sequence[Label | None] = (rule(op) if rule else None) or [None] * len(op.outputs)
     except (ArithmeticError, IndexError, KeyError, TypeError, ValueError, AssertionError):
-        rule, labels = None, [None] * len(op.outputs)  # a form of the operation that the rule was not written for
-    op.guessed = rule is None and any(value.depends for value in op.outputs)  # a new buffer means nothing yet
+        labels = [None] * len(op.outputs)  # a form of the operation that the rule was not written for
+    depends = any(value.depends for value in op.outputs)  # a new buffer means nothing yet
+    used = [(found, value) for found, value in zip(labels, op.outputs, strict=False) if graph.users[value.id]]
+    known = rule is not None and len(labels) <= len(op.outputs) and all(_fits(found, value) for found, value in used)
+    op.guessed = depends and not known
     if op.guessed:
         graph.unruled[op.name] += 1
     for value, found in zip(op.outputs, labels, strict=False):
         if value.op is op:
-            value.label = _fitting(value, found if found and len(found) == len(value.shape) else guess(op, value))
+            value.label = _fitting(value, found if found is not None and _fits(found, value) else guess(op, value))
     for value in op.outputs[len(labels) :]:
         value.label = guess(op, value)
+
+
+def _fits(found: Label | None, value: Value) -> bool:
+    """Whether a rule said what each axis of a value means."""
+    return found is not None and len(found) == len(value.shape)
 
 
 def weights(shape: Sequence[int]) -> Label:

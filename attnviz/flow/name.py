@@ -97,8 +97,8 @@ def _channel(_: Draft, words: Words) -> str | None:
         return "ECA"
     spread = words.has("gstd", "l2", "gl2") or (words.has("sqrt", "pow") and words.count("gsum", "gavg") >= 1)
     if spread:
-        return "SE" if fully >= 2 else "GCT" if not fully else None
-    if words.has("tanh", "exp") and not fully:
+        return "SE" if fully >= 2 else "GCT" if words.has("tanh") and not fully else None
+    if words.has("exp") and words.mean and not fully:
         return "GCT"
     if words.mean and (fully >= 2 or (fully and words.has("pw"))):
         return "SE"

@@ -18,7 +18,7 @@ from attnviz.flow.replay import Get, between, difference, replay
 from attnviz.mechanisms import Kind, Role
 
 NONE = (
-    "No value of it leaves the features as they are; to take the block out, hand its input on in place of its output."
+    "No value of it alone leaves the features as they are (a layer after it may have a bias); make it uniform instead."
 )
 
 

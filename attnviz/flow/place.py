@@ -10,7 +10,7 @@ from attnviz.flow.claim import Claim, Found
 from attnviz.flow.graph import Frame, Op, Value
 from attnviz.flow.layout import Layout, formed, lay_out
 from attnviz.flow.outcome import output_of, residual
-from attnviz.flow.papers import landmarks
+from attnviz.flow.papers import PAPERS, landmarks
 from attnviz.flow.sight import Named, Point
 from attnviz.flow.trace import SEES, descends
 from attnviz.mechanisms import Kind, Role
@@ -40,7 +40,8 @@ class PaperPlace:
 class Place:
     """Of one run of a block: where each of its parts, its features before and after, and its paper's steps stand.
 
-    ``paper`` is None where it has not all of these, or where they turn out to be something else.
+    ``paper`` is None where it has not all of these, or where they turn out to be something else; ``unlike`` then says
+    in a sentence what is another than in the paper that it is named after.
     """
 
     holder: Holder
@@ -48,6 +49,7 @@ class Place:
     before: Stand
     after: Stand
     paper: PaperPlace | None
+    unlike: str = ""
 
     @property
     def stands(self) -> list[Stand]:
@@ -60,7 +62,10 @@ def place(found: Found, holder: Holder) -> Place:
     """Where a block's values stand."""
     after = _after(found, holder)
     parts = [tuple(stand_of(spot) for spot in part.spots) for part in holder.parts]
-    return Place(holder, parts, _before(found, holder), after, _paper(found, holder, after))
+    paper = _paper(found, holder, after)
+    named = paper is None and holder.mechanism in PAPERS
+    unlike = f"Not all of the steps of {holder.mechanism} are computed in it as such." if named else ""
+    return Place(holder, parts, _before(found, holder), after, paper, unlike)
 
 
 def stand_of(spot: Spot) -> Stand:

@@ -120,7 +120,8 @@ class Block:
     ``name`` is its class, ``mechanism`` the paper's name that its flow has, or None. ``verified``: its output was
     computed again from each part, narrowed to the axes that it claims; ``error`` is the largest difference, relative
     to the output's peak, and ``why`` says what failed. ``before`` and ``after`` are, for each call, where its features
-    are read. ``paper`` has the steps of its mechanism's paper; None where it has no paper, or not all of its steps.
+    are read. ``paper`` has the steps of its mechanism's paper; None where it has no paper, or not all of its steps, and
+    then ``unlike`` says what is another.
     """
 
     layer: str
@@ -135,6 +136,7 @@ class Block:
     before: tuple[Point, ...]
     after: tuple[Point, ...]
     paper: Paper | None = None
+    unlike: str = ""
 
     @property
     def points(self) -> tuple[Point, ...]:

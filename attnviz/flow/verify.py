@@ -141,15 +141,21 @@ class PaperCheck:
             found = stand.point.layout.canonical(kept[stand.value.id])[:1]  # the formula is the same for each picture
             return 1 / found if stand.point.inverse else found
 
-        relation = PAPERS[self.place.holder.mechanism or ""].relation
+        mechanism = self.place.holder.mechanism or ""
+        relation = PAPERS[mechanism].relation
         try:
             steps = {named.name: named.shaped([value(each) for each in stands]) for named, stands in self.paper.steps}
             expected = relation(value(self.place.before), steps, self.paper.options)
-            holds = all(difference(steps[name], each) <= max(CLOSE, tolerance(each)) for name, each in expected.items())
-        except (RuntimeError, ValueError, IndexError, KeyError):  # shapes that do not meet: it is another formula
-            holds = False
-        if not holds:
-            self.place.paper = None
+            others = [name for name, each in expected.items() if not _near(steps[name], each)]
+            said = f"Its {others[0]} is not what the paper makes of the steps before it." if others else ""
+        except (RuntimeError, ValueError, IndexError, KeyError):
+            said = f"The shapes of its steps are not those of {mechanism}."
+        if said:
+            self.place.paper, self.place.unlike = None, said
+
+
+def _near(step: Tensor, expected: Tensor) -> bool:
+    return difference(step, expected) <= max(CLOSE, tolerance(expected))
 
 
 def _outside(value: Value) -> Tensor:

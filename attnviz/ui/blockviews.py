@@ -180,7 +180,9 @@ def formula(view: View) -> Payload | None:
     by_kind = prose.NOT_BY_MECHANISM.get(block.label, prose.DOES_NOT_MEAN[record.kind])
     return {
         "title": block.label,
-        "none": None if block.formula else texts.FOUND_FORMULA,
+        "none": None
+        if block.formula
+        else " ".join([*filter(None, [getattr(block, "unlike", "")]), texts.FOUND_FORMULA]),
         "lines": mathml(block.formula) if block.formula else [],
         "citation": block.citation or None,
         "paper": block.paper if block.paper.startswith("https:") else f"https://arxiv.org/abs/{block.paper}",

@@ -304,7 +304,7 @@ def test_code_of_ones_own(tab: Page, tmp_path: Path) -> None:
     assert value(page, ".av-channels .value") == same(explanation.attention[0].values.max().item())
     expect(page.locator(".av-stepper")).to_contain_text("squeeze")  # of what the block's own convolution made
     expect(page.locator(".av-stepper")).not_to_contain_text("convolution")
-    expect(page.locator(".av-formula")).not_to_contain_text("was not found to follow a paper's formula")
+    expect(page.locator(".av-formula")).not_to_contain_text("No paper's formula is shown")
     expect(page.locator(".av-rail .findings")).to_contain_text("1 block read and verified")
     page.click('.av-matter [data-value="shuffled"]')
     settled(page)

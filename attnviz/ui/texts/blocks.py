@@ -12,9 +12,7 @@ RAIL = {
     "skipped": "Skipped: {names}.",
 }
 FINDINGS = "In this network: {findings}."
-FOUND_FORMULA = (
-    "It was not found to follow a paper's formula step by step. Its steps are the operations that the network ran."
-)
+FOUND_FORMULA = "No paper's formula is shown: its steps are the operations that the network ran."
 NO_STEPS = "This block's features lie on no grid of rows and columns, so its steps are not drawn."
 
 PART_NAMES = {"cse": "channel (cSE)", "sse": "spatial (sSE)", "mul": "gate (mul)", "add": "term (add)"}
