@@ -11,18 +11,26 @@ from torch.overrides import TorchFunctionMode
 
 
 class PlainAttention(TorchFunctionMode):
-    """While it is active, this thread's attention is computed as softmax(Q K^T scale + mask) V, in three operations.
+    """While it is active, this thread's attention is computed as softmax(Q K^T scale + mask) V, in three operations,
+    and a layer by the same operation for one picture and for several.
 
     Torch's attention and transformer modules take no fast path under a mode of this kind.
     """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if func is functional.linear and args:
+            args = (_in_order(args[0]), *args[1:])
         if func is functional.scaled_dot_product_attention:
             return plain_attention(*args, **kwargs)
         if func is functional.multi_head_attention_forward:
             return _with_its_weights(args, kwargs)
         return func(*args, **kwargs)
+
+
+def _in_order(x: Tensor) -> Tensor:
+    """Tokens of several pictures as they lie for one: torch computes a layer on others as another product."""
+    return x.contiguous() if isinstance(x, Tensor) and x.dim() > 2 and len(x) > 1 else x
 
 
 def plain_attention(

@@ -1,11 +1,13 @@
 """What finding hands on: a claim, that some value is attention, or a remark, that something only looks like it."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 from attnviz.flow.atoms import Axis, Label
 from attnviz.flow.graph import Graph, Op, Stack, Value, common
 from attnviz.flow.trace import BOUNDED, Origins, Root
+from attnviz.flow.twins import twins
 from attnviz.mechanisms import Role
 
 
@@ -86,6 +88,14 @@ class Found:
     claims: list[Claim] = field(default_factory=list)
     remarks: list[Remark] = field(default_factory=list)
     origin: Origins = field(default_factory=Origins)
+
+    @cached_property
+    def _twins(self) -> dict[int, int]:
+        return twins(self.graph)
+
+    def alike(self, values: set[int]) -> set[int]:
+        """For values, by id, the first ones that hold the same: written twice, they are computed twice."""
+        return {self._twins.get(each, each) for each in values}
 
     def remark(self, op: Op, what: str, reason: str) -> None:
         self.remarks.append(Remark(op, what, reason))

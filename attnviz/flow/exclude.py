@@ -73,7 +73,8 @@ def sources(claim: Claim) -> set[int]:
 def blends(found: Found) -> None:
     """g a + (1 - g) b, also where one side is constant; and b + g (a - b)."""
     for claim in gates(found):
-        if any(_rest(claim, op) for _, other in sums_with(found, claim.out) for op in products_in(other)):
+        beside = (op for _, other in sums_with(found, claim.out) for op in products_in(other))
+        if claim.op.name == "lerp" or any(_rest(claim, op) for op in beside):
             claim.drop("blend", "A gate and what is left of it mix two maps: g a + (1 - g) b.")
         elif _toward(found, claim):
             claim.drop("blend", "A map is moved toward another: b + g (a - b).")
@@ -104,7 +105,8 @@ def cells(found: Found) -> None:
     for claim in gates(found):
         if not claim.equal:
             continue
-        if any(descends(each.out, claim.out) and sources(each) & sources(claim) for each in blended):
+        own = found.alike(sources(claim))
+        if any(descends(each.out, claim.out) and found.alike(sources(each)) & own for each in blended):
             claim.drop("recurrent cell", "The gate feeds a blend that is made from the same state.")
             continue
         squashed = _bent_by_tanh(claim.features) and not descends(claim.gate, claim.features)
@@ -156,10 +158,14 @@ def modulations(found: Found) -> None:
         if is_softmax(claim) or claim.what not in ("channel", "volume"):
             continue
         foreign = not descends(claim.gate, _behind(found, claim.features))
+        added = [each for _, each in sums_with(found, claim.out)]
+        added += [claim.op.live[0]] if claim.op.name == "addcmul" and len(claim.op.live) > 2 else []
+        vectors = [each for each in added if each.depends and places([*each.label]) <= places(claim.over)]
         shifts = [
             each
-            for _, each in sums_with(found, claim.out)
-            if each.depends and sources_of(each) & sources(claim) and places([*each.label]) <= places(claim.over)
+            for each in vectors
+            if found.alike(sources_of(each)) & found.alike(sources(claim))
+            or (foreign and not descends(each, _behind(found, claim.features)))
         ]
         if (foreign and shifts) or (not claim.bounded and (foreign or shifts)):
             claim.drop("modulation", "One vector says scale and shift of the features (FiLM).")
@@ -205,7 +211,8 @@ def _is_slope(found: Found, claim: Claim) -> bool:
             if any(op.live[0].shape[axis] > 1 and not varies(claim.on[axis]) for axis in axes):
                 return True
         for each in gates(found):
-            alike = each is not claim and each.what == claim.what == "channel" and sources(each) & sources(claim)
+            same = found.alike(sources(each)) & found.alike(sources(claim))
+            alike = each is not claim and each.what == claim.what == "channel" and same
             if alike and op in _maxima(found, each.out) and _same_base(found, each, claim):
                 return True
     return False

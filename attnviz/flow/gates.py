@@ -197,10 +197,10 @@ def meaning(on: Label, over: Label) -> tuple[str, str]:
     all_places = places(on)
     found: set[str] = set()
     grouped = windowed = False
-    for axis in over:
+    for axis, met in zip(over, on, strict=True):
         if not varies(axis):
             continue
-        here = set(kinds(axis))
+        here = set(kinds(axis if places([axis]) or not places([met]) or kinds(axis) - {WEIGHT, UNKNOWN} else met))
         if is_batch(axis):
             grouped |= FEATURE in here
             windowed |= bool(here & PLACES)

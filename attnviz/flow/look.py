@@ -65,8 +65,7 @@ def _looked(model: nn.Module, inputs: Sequence[Tensor]) -> Looked:
     found = find(graph)
     made = merged(found, holders(found))
     for holder in made:
-        run = graph.runs.get(holder.frame)
-        holder.mechanism = name(holder, run.inputs if run is not None and holder.whole else ())
+        holder.mechanism = name(holder)
     placed = [place(found, holder) for holder in made]
     try:
         return Looked(found, placed, verify(model, inputs, found, placed, double=double))

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from attnviz.flow.graph import Graph, Op, Value
 from attnviz.flow.record import written
 
+UNSAID = frozenset({"_unsafe_view", "unsafe_split", "unsafe_split_with_sizes", "unsafe_chunk"})  # views by no schema
+
 
 def overwritten(graph: Graph) -> frozenset[int]:
     """The ids of all values in memory that is written into at any time, but for buffers of ``out=`` before they are
@@ -31,8 +33,9 @@ def _shared(op: Op) -> Value | None:
 
 
 def _alias(op: Op) -> bool:
-    return any(each.alias_info is not None for each in op.func._schema.returns) and not any(
-        is_out for _, _, is_out in written(op.func)
+    return op.name in UNSAID or (
+        any(each.alias_info is not None for each in op.func._schema.returns)
+        and not any(is_out for _, _, is_out in written(op.func))
     )
 
 

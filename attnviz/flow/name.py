@@ -1,12 +1,12 @@
 """Names: which paper's mechanism a block's flow is. It says whose steps are tried, and nothing else hangs on it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from attnviz.flow.affinities import MATRICES
 from attnviz.flow.atoms import Label, aligned, kinds, places
 from attnviz.flow.block import Draft, Holder, same, sum_below
-from attnviz.flow.graph import Op, Value
+from attnviz.flow.graph import Frame, Op, Value, within
 from attnviz.flow.tokens import LAYERS, tokens
 from attnviz.flow.trace import GATES, LEARNED, POINTWISE, VIEWS, descends, varying, walk
 from attnviz.mechanisms import Kind, Role
@@ -36,13 +36,13 @@ class Words:
         return self.has("gavg", "gsum", "avgpool")
 
 
-def name(holder: Holder, inputs: Sequence[Value] = ()) -> str | None:
-    """The mechanism of a block from the names of its parts; ``inputs``: what its module takes."""
+def name(holder: Holder) -> str | None:
+    """The mechanism of a block from the names of its parts."""
     parts = [part for part in holder.parts if part.role is not Role.LOGIT]
     names = [part_name(part) for part in parts]
     for part, found in zip(parts, names, strict=True):
         part.name = found
-        if part.kind is Kind.AFFINITY and _of_two(part, inputs):
+        if part.kind is Kind.AFFINITY and holder.whole and _of_two(part, holder.frame):
             return CROSS
     several = together(parts)
     if several:
@@ -150,23 +150,23 @@ def _affinity(part: Draft, _: Words) -> str | None:
     return "Non-Local" if heads == 1 else "self-attention"
 
 
-def _of_two(part: Draft, inputs: Sequence[Value]) -> bool:
-    """Whether queries are made of one input of the module, and keys of another."""
+def _of_two(part: Draft, frame: Frame) -> bool:
+    """Whether queries are made of one value that comes into the module, and keys of another."""
     ends = [op for root in part.claim.root_ops for value in root.live for _, op in walk(value, GATES)]
     pair = next((op.live for op in ends if op is not None and op.name in MATRICES and len(op.live) > 1), ())
-    sides = [_reached(value, {each.id for each in inputs}) for value in pair]
+    sides = [_entered(value, frame) for value in pair]
     return all(sides) and len(sides) > 1 and not sides[0] & sides[1]
 
 
-def _reached(value: Value, inputs: set[int]) -> set[int]:
-    """Which of a module's inputs a value is made of, inside that module."""
+def _entered(value: Value, frame: Frame) -> set[int]:
+    """What comes into a module's run and a value is made of, before it was viewed, shifted or scaled."""
     found: set[int] = set()
     left, seen = [value], set[int]()
     while left:
         now = left.pop()
-        if now.id in inputs:
-            found.add(now.id)
-        elif now.id not in seen and now.op is not None:
+        if now.op is None or not within(now.op, frame):
+            found |= {end.id for end, _ in walk(now, VIEWS | {"scaled"})}
+        elif now.id not in seen:
             left += now.op.live
         seen.add(now.id)
     return found

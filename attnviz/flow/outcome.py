@@ -45,13 +45,23 @@ def onwards(found: Found, frame: Frame, value: Value, features: tuple[Value, ...
         sums = [
             op.out
             for op, other in sums_with(found, value)
-            if within(op, frame) and same(other).id in base and op.out.shape == shape
+            if within(op, frame) and _bare(other).id in base and op.out.shape == shape
         ]
         following = sums[-1] if sums else _scaled_by_number(found, frame, value)
         if following is None:
             return
         yield following
         value = following
+
+
+def _bare(value: Value) -> Value:
+    """A value before it was viewed otherwise, or scaled by a number."""
+    value = same(value)
+    while value.op is not None and value.op.name in ("mul", "div") and scaled(value.op) is not None:
+        if any(not each.depends and each.shape != () for each in value.op.inputs):
+            break
+        value = same(value.op.live[0])
+    return value
 
 
 def _scaled_by_number(found: Found, frame: Frame, value: Value) -> Value | None:

@@ -205,15 +205,13 @@ class Recorder(TorchDispatchMode):
     def _write(self, op: Op, func: Any, args: Any, kwargs: Any, *, depends: bool) -> None:
         """A new value for what was written, and one for every other tensor that looks at the same memory."""
         for place, name, _ in written(func):
-            tensor = args[place] if place < len(args) else kwargs.get(name)
-            if not isinstance(tensor, Tensor):
-                continue
-            new = self._make(tensor, op, depends=depends)
-            for alias in self._ledger.sharing(tensor):
-                old = self._value(alias)
-                seen = self._op("alias_write", None, (old, new), {}, (old, new))
-                seen.strides = (_strides(tensor), _strides(alias))
-                self._make(alias, seen, depends=old.depends or depends)
+            for tensor in tensors(args[place] if place < len(args) else kwargs.get(name)):
+                new = self._make(tensor, op, depends=depends)
+                for alias in self._ledger.sharing(tensor):
+                    old = self._value(alias)
+                    seen = self._op("alias_write", None, (old, new), {}, (old, new))
+                    seen.strides = (_strides(tensor), _strides(alias))
+                    self._make(alias, seen, depends=old.depends or depends)
 
     def _leak(self, tensor: Tensor) -> None:
         value = self._ledger.get(tensor)

@@ -102,6 +102,7 @@ def _onwards(op: Op, through: frozenset[str]) -> list[Value]:
 
 
 GATES = VIEWS | RESAMPLE | {"scaled"}
+MEETS = frozenset({"add", "maximum", "minimum"})
 
 
 def roots(value: Value, through: Iterable[str] = GATES) -> list[Root]:
@@ -131,6 +132,8 @@ def squash(op: Op | None) -> str:
         return SHARE
     if _sum_of_gates(op):
         return SUM
+    if op.name in ("sqrt", "pow", "square") and len(op.live) == 1 and bounded(bent := roots(op.live[0])):
+        return bent[0].squash
     if op.name in ("reciprocal", "div", "true_divide"):
         below = op.inputs[-1]
         found = [each for _, each in walk(below, GATES) if each is not None]
@@ -142,14 +145,12 @@ def squash(op: Op | None) -> str:
 
 
 def _sum_of_gates(op: Op) -> bool:
-    """Whether two sigmoids are added that vary along different axes, as a gate of channels and one of places do."""
-    if op.name != "add" or len(op.live) != 2:
+    """Whether sigmoids are added or compared that vary along different axes, as gates of channels and of places do."""
+    if op.name not in MEETS or len(op.live) != 2:
         return False
-    one, two = (varying(aligned(value.label, len(op.out.shape))) for value in op.live)
-    if one <= two or two <= one:
-        return False
-    found = [made for value in op.live for _, made in walk(value, GATES)]
-    return all(made is not None and made.name in ("sigmoid", "hardsigmoid") for made in found)
+    found = [(value, made) for each in op.live for value, made in walk(each, GATES | MEETS)]
+    over = {frozenset(varying(aligned(value.label, len(op.out.shape)))) for value, _ in found}
+    return len(over) > 1 and all(made is not None and made.name in ("sigmoid", "hardsigmoid") for _, made in found)
 
 
 def bounded(found: list[Root]) -> bool:
@@ -240,12 +241,13 @@ def products_in(value: Value) -> Iterator[Op]:
     return (op for _, op in walk(value, VIEWS) if op is not None and op.name in ("mul", "addcmul"))
 
 
+DISTANCES = frozenset({"_euclidean_dist", "_cdist_forward"})
 LEARNED = frozenset({"convolution", "addmm", "mm", "bmm", "baddbmm", "mkldnn_rnn_layer"})
 
 
 def computes(op: Op) -> bool:
     """Whether an operation is more than a function entry by entry."""
-    return op.name in LEARNED or op.name in REDUCE or "pool" in op.name or (op.name in NORMS - BATCH_NORMS)
+    return op.name in LEARNED | DISTANCES or op.name in REDUCE or "pool" in op.name or (op.name in NORMS - BATCH_NORMS)
 
 
 def descends(value: Value, ancestor: Value) -> bool:

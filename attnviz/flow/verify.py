@@ -18,7 +18,7 @@ from attnviz.flow.block import Draft, Holder
 from attnviz.flow.claim import Found
 from attnviz.flow.graph import Graph, Op, Value
 from attnviz.flow.memory import overwritten
-from attnviz.flow.neutral import Meeting, even, joint, meetings, solve, tolerance
+from attnviz.flow.neutral import Meeting, even, joint, meetings, solve
 from attnviz.flow.outcome import output_of
 from attnviz.flow.papers import PAPERS
 from attnviz.flow.place import PaperPlace, Place, Stand
@@ -137,8 +137,12 @@ class PaperCheck:
         return max(value.id for value in self.wanted)
 
     def run(self, kept: dict[int, Tensor]) -> None:
+        coarse: list[float] = []
+
         def value(stand: Stand) -> Tensor:
             found = stand.point.layout.canonical(kept[stand.value.id])[:1]  # the formula is the same for each picture
+            coarse.append(torch.finfo(found.dtype).eps)
+            found = found.double()
             return 1 / found if stand.point.inverse else found
 
         mechanism = self.place.holder.mechanism or ""
@@ -146,16 +150,13 @@ class PaperCheck:
         try:
             steps = {named.name: named.shaped([value(each) for each in stands]) for named, stands in self.paper.steps}
             expected = relation(value(self.place.before), steps, self.paper.options)
-            others = [name for name, each in expected.items() if not _near(steps[name], each)]
+            close = max(CLOSE, *coarse)
+            others = [name for name, each in expected.items() if difference(steps[name], each) > close]
             said = f"Its {others[0]} is not what the paper makes of the steps before it." if others else ""
         except (RuntimeError, ValueError, IndexError, KeyError):
             said = f"The shapes of its steps are not those of {mechanism}."
         if said:
             self.place.paper, self.place.unlike = None, said
-
-
-def _near(step: Tensor, expected: Tensor) -> bool:
-    return difference(step, expected) <= max(CLOSE, tolerance(expected))
 
 
 def _outside(value: Value) -> Tensor:

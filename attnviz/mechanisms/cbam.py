@@ -21,6 +21,9 @@ from attnviz.mechanisms.base import (
     switch,
 )
 
+_CHANNEL = r"M_c(F) = \sigma(\mathrm{MLP}(\mathrm{AvgPool}\,F) + \mathrm{MLP}(\mathrm{MaxPool}\,F)),\quad F' = M_c(F) \otimes F"
+_SPATIAL = r"M_s(F') = \sigma(f^{7\times 7}([\mathrm{Avg}\,F';\,\mathrm{Max}\,F'])),\quad F'' = M_s(F') \otimes F'"
+
 
 class CBAM(Mechanism):
     """Convolutional Block Attention Module (Woo et al. 2018, eq. 1-3).
@@ -37,10 +40,7 @@ class CBAM(Mechanism):
     """
 
     label = "CBAM"
-    formula = (
-        r"M_c(F) = \sigma(\mathrm{MLP}(\mathrm{AvgPool}\,F) + \mathrm{MLP}(\mathrm{MaxPool}\,F)),\quad F' = M_c(F) \otimes F,\quad "
-        r"M_s(F') = \sigma(f^{7\times 7}([\mathrm{Avg}\,F';\,\mathrm{Max}\,F'])),\quad F'' = M_s(F') \otimes F'"
-    )
+    formula = _CHANNEL + r",\quad " + _SPATIAL
     citation = "Woo, Park, Lee, Kweon: CBAM: Convolutional Block Attention Module, ECCV 2018"
     paper = "1807.06521"
     axes: ClassVar = {"spatial pool": "mij"}
@@ -63,6 +63,8 @@ class CBAM(Mechanism):
         choose("CBAM", "kernel_size", kernel_size, (3, 7))
         choose("CBAM", "halves", halves, ("both", "channel", "spatial"))
         switch("CBAM", norm=norm, bias=bias)
+        if halves != "both":
+            self.formula = _CHANNEL if halves == "channel" else _SPATIAL
         self.halves, self.pools = halves, ("avg", "max") if pools == "both" else (pools,)
         parts = []
         if halves != "spatial":

@@ -22,6 +22,11 @@ from attnviz.mechanisms.base import (
 Fusion = Literal["channel_add", "channel_mul"]
 
 
+_TERM = r"W_{v2}\,\mathrm{ReLU}(\mathrm{LN}(W_{v1}\,\mathbf{c}))"
+_GATE = r"\sigma(W'_{v2}\,\mathrm{ReLU}(\mathrm{LN}(W'_{v1}\,\mathbf{c}))) \odot x_i"
+_CONTEXT = r"\mathbf{c} = \sum_j \frac{e^{W_k x_j}}{\sum_m e^{W_k x_m}}\,x_j"
+
+
 class GC(Mechanism):
     """Global Context block (Cao et al. 2019, eq. 5 and 6).
 
@@ -34,10 +39,7 @@ class GC(Mechanism):
     """
 
     label = "GC"
-    formula = (
-        r"z_i = x_i + W_{v2}\,\mathrm{ReLU}(\mathrm{LN}(W_{v1}\,\mathbf{c})),\quad "
-        r"\mathbf{c} = \sum_j \frac{e^{W_k x_j}}{\sum_m e^{W_k x_m}}\,x_j"
-    )
+    formula = rf"z_i = x_i + {_TERM},\quad {_CONTEXT}"
     citation = (
         "Cao, Xu, Lin, Wei, Hu: GCNet: Non-local Networks Meet Squeeze-Excitation Networks and Beyond, ICCV-W 2019"
     )
@@ -69,6 +71,9 @@ class GC(Mechanism):
                 f"GC: {channels} channels with ratio {ratio!r} leave no hidden unit; raise it, or give min_hidden"
             )
         self.fusions, self.pooling = tuple(fusions), pooling
+        if "channel_mul" in fusions:
+            both = "channel_add" in fusions
+            self.formula = rf"z_i = {_GATE}" + (f" + {_TERM}" if both else "") + rf",\quad {_CONTEXT}"
         parts = []
         if pooling == "att":
             self.key = nn.Conv2d(channels, 1, 1)

@@ -3,9 +3,20 @@
 from attnviz.flow.atoms import COLUMNS, ROWS, places
 from attnviz.flow.block import Draft
 from attnviz.flow.graph import Value
-from attnviz.flow.papers.trail import BlockFlow, Landmark, Landmarks, Trail, before_squash, beside, mark, sources
-from attnviz.flow.rules.pointwise import BATCH_NORMS
+from attnviz.flow.papers.trail import (
+    ACTIVATIONS,
+    BlockFlow,
+    Landmark,
+    Landmarks,
+    Trail,
+    before_squash,
+    beside,
+    mark,
+    sources,
+)
+from attnviz.flow.rules.pointwise import BATCH_NORMS, NORMS
 from attnviz.flow.tokens import token
+from attnviz.flow.trace import scaled
 from attnviz.mechanisms import Kind, Role
 
 TWO = 2  # layers of an excitation
@@ -91,6 +102,12 @@ def _channel_half(block: BlockFlow, part: Draft) -> dict[str, Landmark] | None:
     ways = [block.trail(value) for value in sources(logit, "add")] if logit is not None else []
     by_pool = {way.pooling: way for way in ways if len(way.layers) == TWO and way.squeezed is not None}
     steps: dict[str, Landmark] = {}
+    if set(by_pool) != {"avg", "max"} or any(
+        by_pool["avg"].weights(i) != by_pool["max"].weights(i) for i in range(TWO)
+    ):
+        return None  # the paper's MLP is one
+    if not all(way.whole for way in by_pool.values()):
+        return None
     for pool in ("avg", "max"):
         values = _two_layers(by_pool[pool]) if pool in by_pool else None
         if values is None:
@@ -107,11 +124,10 @@ def _channel_half(block: BlockFlow, part: Draft) -> dict[str, Landmark] | None:
 def _spatial_half(block: BlockFlow, part: Draft) -> dict[str, Landmark] | None:
     logit = before_squash(part.claim)
     found = block.trail(logit) if logit is not None else None
-    if found is None or len(found.layers) != 1:
+    if found is None or not found.layer:
         return None
-    early = any(token(op) for op in found.ops[: found.layers[0]])
     pools = {_pool(block, value): value for value in beside(found.start)}
-    if early or set(pools) != {"avg", "max"}:
+    if set(pools) != {"avg", "max"}:
         return None
     return {
         "spatial pool": Landmark((pools["avg"], pools["max"]), "mij"),
@@ -133,9 +149,9 @@ def bam(block: BlockFlow) -> Landmarks | None:
     combined = before_squash(gate.claim) if gate is not None else None
     if channel is None or spatial is None or gate is None or combined is None:
         return None
-    way = block.trail(channel.claim.gate)
+    way, beside_it = block.trail(channel.claim.gate), block.trail(spatial.claim.gate)
     squeezed = way.squeezed
-    if squeezed is None:
+    if squeezed is None or _two_layers(way) is None or not way.whole or not _bam_map(beside_it):
         return None
     last = way.ops[-1].name in BATCH_NORMS
     joined = channel.claim.op.name
@@ -149,6 +165,14 @@ def bam(block: BlockFlow) -> Landmarks | None:
     }
     choices = {"combine": "product" if joined == "mul" else "sum", "norm": "paper" if last else "code"}
     return Landmarks(steps, choices)
+
+
+def _bam_map(way: Trail) -> bool:
+    """Whether a map is made by a layer that reduces, two convolutions, and a layer that leaves one map."""
+    kinds = [token(way.ops[place]) for place in way.layers]
+    between = [op for i, op in enumerate(way.ops) if i not in way.layers]
+    bent = all(op.name in NORMS or op.name in ACTIVATIONS or scaled(op) is not None for op in between)
+    return bent and way.layers[:1] == [0] and len(kinds) == 4 and kinds[0] == "pw" and kinds[-1] == "pw1" and way.whole
 
 
 def scse(block: BlockFlow) -> Landmarks | None:
@@ -185,7 +209,9 @@ def coordinate(block: BlockFlow) -> Landmarks | None:
     for claim in part.claims:
         logit = before_squash(claim)
         ways.append(block.trail(logit) if logit is not None else None)
-    if any(way is None or len(way.layers) != TWO for way in ways):
+    if any(way is None or len(way.layers) != TWO or not way.mlp for way in ways):
+        return None
+    if any(claim.squash not in ("sigmoid", "hardsigmoid") for claim in part.claims):
         return None
     way = ways[0]
     assert way is not None

@@ -8,10 +8,21 @@ from attnviz.flow.atoms import BRANCH, kinds, places
 from attnviz.flow.block import same
 from attnviz.flow.graph import Op, Value
 from attnviz.flow.outcome import residual
-from attnviz.flow.papers.trail import BlockFlow, Landmark, Landmarks, Trail, beside, logits_of, mark, sources
+from attnviz.flow.papers.trail import (
+    BlockFlow,
+    Landmark,
+    Landmarks,
+    Trail,
+    activates,
+    beside,
+    logits_of,
+    mark,
+    sources,
+)
+from attnviz.flow.rules.pointwise import BATCH_NORMS, NORMS
 from attnviz.flow.rules.products import factors
-from attnviz.flow.tokens import token
-from attnviz.flow.trace import SEES, walk
+from attnviz.flow.tokens import LAYERS, token
+from attnviz.flow.trace import SEES, scaled, walk
 from attnviz.mechanisms import Kind, Role
 
 CLOSE = 1e-4
@@ -32,6 +43,8 @@ def sk(block: BlockFlow) -> Landmarks | None:
         return None
     [hidden] = compact.values()
     way = block.trail(hidden)
+    if not all(each.whole for each in ways) or len(way.layers) != 1 or not _bent_once(way):
+        return None
     summed = next((i + 1 for i, op in enumerate(way.ops) if token(op) == "ksum"), 0)
     below = Trail(way.ops[summed - 1].out if summed else way.start, way.ops[summed:])
     at_once = not summed and bool(below.ops) and any(BRANCH in kinds(axis) for axis in below.ops[0].live[0].label)
@@ -49,6 +62,13 @@ def sk(block: BlockFlow) -> Landmarks | None:
         "sum": mark(block.output, "cij"),
     }
     return Landmarks(steps, {"branches": len(maps)})
+
+
+def _bent_once(way: Trail) -> bool:
+    """Whether a layer and its norm are followed by one activation, and by nothing else."""
+    last = way.gave(-1)
+    place = next(i for i, op in enumerate(way.ops) if last in op.outputs)
+    return activates(way.ops[place + 1 :])
 
 
 def _branches(fused: Value, count: int) -> list[Landmark] | None:
@@ -82,8 +102,11 @@ def gc(block: BlockFlow) -> Landmarks | None:
     if places(gathered.label):
         sums = [op for op in block.found.graph.users[same(gathered).id] if token(op) == "gsum"]
         gathered = sums[0].out if len(sums) == 1 else gathered
+    key = logits_of(context.claim.soft)
+    if not block.trail(key).layer:
+        return None
     steps = {
-        "key": mark(logits_of(context.claim.soft), "1ij"),
+        "key": mark(key, "1ij"),
         "context map": mark(context.spots[0], "1ij"),
         "context": mark(gathered, "c"),
     }
@@ -91,6 +114,8 @@ def gc(block: BlockFlow) -> Landmarks | None:
     if gate is not None:
         fusions.append("channel_mul")
         logit = gate.claim.root_ops[0].live[0]
+        if not _transforms(block, logit, gathered):
+            return None
         steps |= {
             "mul transform": mark(logit, "c"),
             "mul gate": mark(gate.spots[0], "c"),
@@ -98,8 +123,16 @@ def gc(block: BlockFlow) -> Landmarks | None:
         }
     if term is not None:
         fusions.append("channel_add")
+        if not _transforms(block, term.claim.gate, gathered):
+            return None
         steps |= {"add transform": mark(term.spots[0], "c"), "add": mark(block.output, "cij")}
     return Landmarks(steps, {"fusions": tuple(fusions)})
+
+
+def _transforms(block: BlockFlow, value: Value, context: Value) -> bool:
+    """Whether a value is the transform of the context: a layer, a layer norm, an activation, a layer."""
+    way = block.trail(value, context)
+    return way.mlp and len(way.layers) == 2 and any(op.name in NORMS - BATCH_NORMS for op in way.ops)
 
 
 def non_local(block: BlockFlow) -> Landmarks | None:
@@ -118,7 +151,9 @@ def non_local(block: BlockFlow) -> Landmarks | None:
         one, two = two, one
     added = [value for value in end[0].live if value is not end[1]]
     options = _pairing(block, (one, two), _scale(path))
-    if len(added) != 1 or options is None:
+    if len(added) != 1 or options is None or not _projects(block.trail(added[0], part.claim.out)):
+        return None
+    if not all(_embeds(block.trail(value, end[1])) for value in (one, two, part.claim.features)):
         return None
     steps = {
         "theta": mark(one, "qd"),
@@ -130,6 +165,17 @@ def non_local(block: BlockFlow) -> Landmarks | None:
         "residual": mark(block.output, "cij"),
     }
     return Landmarks(steps, options)
+
+
+def _projects(way: Trail) -> bool:
+    """Whether it is W_z: a layer, or what was read as it is, scaled at most."""
+    return way.layer or all(scaled(op) is not None for op in way.ops)
+
+
+def _embeds(way: Trail) -> bool:
+    """Whether it is one layer or none, before or after which the map may be pooled."""
+    rest = [op for op in way.ops if not (token(op).endswith("pool") or scaled(op) is not None or op.name in NORMS)]
+    return len(way.layers) <= 1 and all(token(op).startswith(LAYERS) for op in rest)
 
 
 def _pairing(block: BlockFlow, pair: tuple[Value, Value], scale: float) -> dict[str, Any] | None:

@@ -1,5 +1,6 @@
 """The way from the features to an attention value, as the learned layers on it and what lies between them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
@@ -10,12 +11,12 @@ from attnviz.flow.claim import Claim, Found
 from attnviz.flow.graph import Op, Value
 from attnviz.flow.rules.pointwise import NORMS
 from attnviz.flow.tokens import LAYERS, token
-from attnviz.flow.trace import SEES, VIEWS, scaled, walk
+from attnviz.flow.trace import GATES, SEES, VIEWS, scaled, walk
 from attnviz.mechanisms import Kind, Role
 
 LONGEST = 100
 MOVES = frozenset({"flip", "roll", "index", "index_select", "gather"})  # entries change their places
-SILENT = (VIEWS | {"unfold", "im2col"}) - MOVES  # places laid out otherwise
+SILENT = (VIEWS | {"unfold", "im2col", "col2im"}) - MOVES  # places laid out otherwise
 ACTIVATIONS = frozenset({
     "_prelu_kernel", "celu", "clamp_min", "elu", "gelu", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "mish",
     "prelu", "relu", "relu6", "rrelu_with_noise", "selu", "sigmoid", "silu", "softplus", "tanh", "threshold",
@@ -75,10 +76,13 @@ class BlockFlow:
         features = [claim.features for part in self.holder.parts for claim in part.claims]
         return frozenset(same(value).id for value in (*features, *(run.inputs if run is not None else ())))
 
-    def trail(self, value: Value) -> "Trail":
-        """The way to a value from the features, or from the last place where several values came together."""
+    def trail(self, value: Value, start: Value | None = None) -> "Trail":
+        """The way to a value from the features, from the last place where several values came together, or from
+        ``start``, where it comes by that.
+        """
         ops: list[Op] = []
-        while value.op is not None and len(ops) < LONGEST and value.id not in self.starts:
+        ends = self.starts if start is None else self.starts | {start.id, same(start).id}
+        while value.op is not None and len(ops) < LONGEST and value.id not in ends:
             op = value.op
             if op.name in ("alias_write", "copy"):  # what was written is the second
                 if prod(op.inputs[1].shape) < prod(op.out.shape):
@@ -145,13 +149,48 @@ class Trail:
         """A layer's activation, where that is all that stands between it and the next layer; None otherwise."""
         given, gave = self.given(number + 1), self.gave(number)
         between = [op for op in self.ops[self.layers[number] : self.layers[number + 1]] if op.id > _made(gave)]
-        return given if [op.name in ACTIVATIONS for op in between] == [True] else None
+        return given if activates(between) else None
+
+    @property
+    def layer(self) -> bool:
+        """Whether it is one layer, with its norm and bias, and scaled by weights or numbers at most."""
+        return self.layers == [0] and all(_completes(op) or scaled(op) is not None for op in self.ops[1:])
+
+    @property
+    def mlp(self) -> bool:
+        """Whether it is layers, each with its norm and one activation behind it, the last one without."""
+        return (
+            bool(self.layers)
+            and self.layers[0] == 0
+            and self.whole
+            and all(self.activated(number) is not None for number in range(len(self.layers) - 1))
+        )
+
+    def weights(self, number: int) -> frozenset[int]:
+        """The weights of a layer, by their values' ids."""
+        return frozenset(_stored(value).id for value in self.ops[self.layers[number]].inputs if not value.depends)
 
     @property
     def whole(self) -> bool:
         """Whether nothing stands behind the last layer and its norm but numbers, as those of a sigmoid by hand."""
         last = self.gave(-1)
         return all(_by_number(op) for op in self.ops[self.layers[-1] :] if op.id > _made(last))
+
+
+def activates(ops: Sequence[Op]) -> bool:
+    """Whether operations are one activation, also where it is written out, as x * relu6(x + 3) / 6."""
+    bent = [op for op in ops if not _by_number(op)]
+    if len(bent) != 1 or bent[0].name in ACTIVATIONS:
+        return len(bent) == 1
+    below = [made for value in bent[0].live for _, made in walk(value, GATES)]
+    return bent[0].name == "mul" and any(made is not None and made.name in ACTIVATIONS for made in below)
+
+
+def _stored(value: Value) -> Value:
+    """A weight as the module has it, before it was viewed otherwise."""
+    while value.op is not None and value.op.inputs:
+        value = value.op.inputs[0]
+    return value
 
 
 def _made(value: Value) -> int:

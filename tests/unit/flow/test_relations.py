@@ -65,6 +65,7 @@ class Inside(nn.Module):
         self.function = function
         self.fc1, self.fc2, self.fc3 = nn.Linear(C, 8), nn.Linear(8, C), nn.Linear(8, C)
         self.conv, self.point, self.place = nn.Conv2d(C, C, 3, padding=1), nn.Conv2d(C, C, 1), nn.Conv2d(C, 1, 1)
+        self.pair = nn.Conv2d(2, 1, 7, padding=3)
         self.near, self.far = nn.Conv2d(C, C, 3, padding=1), nn.Conv2d(C, C, 5, padding=2)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -98,6 +99,25 @@ def selective(net: Inside, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return near, far, torch.stack([net.fc2(z), net.fc3(z)], 1).softmax(1)
 
 
+def context(net: Inside, x: Tensor) -> Tensor:
+    return (x * net.place(x).flatten(2).softmax(-1).reshape(len(x), 1, *x.shape[2:])).sum((2, 3))
+
+
+def pools(x: Tensor) -> tuple[Tensor, Tensor]:
+    return x.mean(1, keepdim=True), x.amax(1, keepdim=True)
+
+
+def selected(net: Inside, x: Tensor, code: Tensor) -> Tensor:
+    shares = torch.stack([net.fc2(code), net.fc3(code)], 1).softmax(1)
+    return net.near(x).relu() * wide(shares[:, 0]) + net.far(x).relu() * wide(shares[:, 1])
+
+
+def read_off(net: Inside, x: Tensor) -> Tensor:
+    tokens = x.flatten(2)
+    rows = (tokens.mT @ net.point(x).flatten(2)).softmax(-1)
+    return (tokens @ rows.mT).reshape(x.shape)
+
+
 def reading(net: Inside, x: Tensor) -> Tensor:
     tokens = x.flatten(2)
     rows = (tokens.mT @ net.point(x).flatten(2)).softmax(-1)
@@ -128,6 +148,19 @@ OTHERS: dict[str, Callable[[Inside, Tensor], Tensor]] = {
     ),
     "branches exchanged": lambda net, x: (lambda near, far, a: far * wide(a[:, 0]) + near * wide(a[:, 1]))(
         *selective(net, x)
+    ),
+    "projection of squares": lambda net, x: x + net.point(read_off(net, x).square()),
+    "two projections": lambda net, x: x + net.point(net.near(read_off(net, x))),
+    "projection bent": lambda net, x: x + net.point(read_off(net, x)).tanh(),
+    "context and mean": lambda net, x: x + wide(net.fc2(net.fc1(context(net, x) + x.mean((2, 3))).relu())),
+    "transform without a norm": lambda net, x: x + wide(net.fc2(net.fc1(context(net, x)).relu())),
+    "turned map before the layer": lambda net, x: x * net.pair(torch.cat(pools(x), 1).flip(2)).sigmoid(),
+    "summed map before the layer": lambda net, x: x * net.pair(torch.cat(pools(x), 1).cumsum(2)).sigmoid(),
+    "an MLP a pooling": lambda net, x: (
+        x * wide((net.fc2(net.fc1(x.mean((2, 3))).relu()) + net.fc3(net.fc1(x.amax((2, 3))).relu())).sigmoid())
+    ),
+    "branches by a summed code": lambda net, x: selected(
+        net, x, hidden(net, net.near(x).relu() + net.far(x).relu()).cumsum(1)
     ),
     "residual twice": lambda net, x: x + reading(net, x) + x,
     "residual bent": lambda net, x: (x + reading(net, x)).relu(),
@@ -264,3 +297,70 @@ def test_a_bounded_scale_and_shift_of_other_features_is_a_modulation(norm: Calla
     found = attnviz.instrument(network(styled)).findings(torch.randn(1, 3, 12, 10))
     assert not found.blocks
     assert any("modulation" in each for each in found.skipped)
+
+
+NOTHING: dict[str, Callable[[Inside, Tensor], Tensor]] = {
+    "lerp": lambda net, x: torch.lerp(x, net.conv(x), net.point(x).sigmoid()),
+    "scale and shift of one mean, taken twice": lambda net, x: (
+        net.conv(x) * wide(net.fc2(net.fc1(x.mean((2, 3)))).sigmoid()) + wide(net.fc3(net.fc1(x.mean((2, 3)))))
+    ),
+    "scale and shift in one operation": lambda net, x: torch.addcmul(
+        wide(net.fc3(net.fc1(x.mean((2, 3))))), net.conv(x), wide(net.fc2(net.fc1(x.mean((2, 3)))).sigmoid())
+    ),
+    "a reset gate of states put together twice": lambda net, x: recurrent(net, x),
+    "a window of rows for each channel": lambda net, x: x * peak_rows(net, x),
+}
+
+
+def recurrent(net: Inside, x: Tensor) -> Tensor:
+    state = net.conv(x).tanh()
+    update = net.point(torch.add(x, state)).sigmoid()
+    reset = net.near(torch.add(x, state)).sigmoid()
+    new = net.far(x + reset * state).tanh()
+    return (1 - update) * state + update * new
+
+
+def peak_rows(net: Inside, x: Tensor) -> Tensor:
+    rows = torch.linspace(0, 1, x.shape[2])
+    at = (net.point(x).mean(3).softmax(2) * rows).sum(2)
+    return (-((rows - at[..., None]) ** 2) / 0.1).exp()[..., None]
+
+
+@pytest.mark.parametrize("name", NOTHING)
+def test_what_is_no_attention_is_not_claimed(name: str) -> None:
+    found = attnviz.instrument(network(NOTHING[name])).findings(torch.randn(1, 3, 12, 10))
+    assert not found.blocks
+    assert found.skipped
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda net, x: x * (1.03 * channel(net, x)),
+        lambda net, x: x * (channel(net, x) + 0.02),
+        lambda net, x: x * wide(net.fc2(net.fc1(1.05 * x.mean((2, 3))).relu()).sigmoid()),
+    ],
+)
+def test_coarse_numbers_do_not_hide_another_formula(function: Callable[[Inside, Tensor], Tensor]) -> None:
+    model = network(function).bfloat16()
+    found = attnviz.explain(attnviz.instrument(model), torch.randn(1, 3, 12, 10).bfloat16())
+    assert found.attention
+    assert not found.backbone.blocks["2"].formula
+
+
+def test_a_formula_holds_in_coarse_numbers() -> None:
+    model = network(lambda net, x: x * channel(net, x)).bfloat16()
+    found = attnviz.explain(attnviz.instrument(model), torch.randn(1, 3, 12, 10).bfloat16())
+    assert found.backbone.blocks["2"].formula
+
+
+def test_half_of_the_features_beside_half_of_what_is_gated() -> None:
+    def mixed(net: Inside, x: Tensor) -> Tensor:
+        y = net.conv(x)
+        return 0.5 * (y * channel(net, y)) + 0.5 * y
+
+    x = torch.randn(1, 3, 12, 10)
+    off = attnviz.explain(attnviz.instrument(network(mixed)), x, edits=attnviz.Edit("2", "off"))
+    assert off.attention
+    with torch.no_grad():
+        torch.testing.assert_close(off.output, network(lambda net, x: net.conv(x))(x))
