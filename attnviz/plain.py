@@ -24,7 +24,8 @@ class PlainAttention(TorchFunctionMode):
         if func is functional.scaled_dot_product_attention:
             return plain_attention(*args, **kwargs)
         if func is functional.multi_head_attention_forward:
-            return _with_its_weights(args, kwargs)
+            with self:  # what it calls is seen, too
+                return _with_its_weights(args, kwargs)
         return func(*args, **kwargs)
 
 

@@ -1,8 +1,10 @@
 """Which module is the block."""
 
+import pytest
 import torch
 from torch import Tensor, nn
 
+import attnviz
 from attnviz import flow
 from tests.unit.readers.modules import lively
 
@@ -83,3 +85,46 @@ def test_what_others_ask_is_no_self_attention() -> None:
         ("decoder.self_attn", "self-attention", (4, 5), (4, 5)),
         ("decoder.multihead_attn", "cross-attention", (4, 5), (8, 10)),
     ]
+
+
+class Crossed(nn.Module):
+    """torch's own attention between two maps, called in several ways."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.near, self.far, self.how = nn.Conv2d(3, 16, 4, 4), nn.Conv2d(3, 16, 4, 4), how
+        self.attend = nn.MultiheadAttention(16, 2, batch_first=how != "sequence first")
+        self.end = nn.Linear(16, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        near, far = (layer(x).relu().flatten(2).mT for layer in (self.near, self.far))
+        if self.how == "in order":
+            near, far = near.contiguous(), far.contiguous()
+        if self.how == "by name":
+            read = self.attend(query=near, key=far, value=far)[0]
+        elif self.how == "sequence first":
+            turned = far.transpose(0, 1)
+            read = self.attend(near.transpose(0, 1), turned, turned)[0].transpose(0, 1)
+        elif self.how == "of itself, shifted twice":
+            read = self.attend(near + 0.1, near + 0.1, near)[0]
+        else:
+            read = self.attend(near, far, far)[0]
+        return self.end((near + read).mean(1))
+
+
+@pytest.mark.parametrize("how", ["in order", "transposed", "by name", "sequence first", "of itself, shifted twice"])
+def test_attention_between_two_maps(how: str) -> None:
+    """By the batch's size torch runs other operations for one and the same layer."""
+    model, x = lively(Crossed(how)), torch.randn(1, 3, 32, 40)
+    explanation = attnviz.explain(attnviz.instrument(model), x)
+    [block] = explanation.findings.blocks
+    expected = "self-attention" if how.startswith("of itself") else "cross-attention"
+    assert (block.layer, block.mechanism, block.verified) == ("attend", expected, True)
+    with torch.no_grad():
+        near, far = (layer(x).relu().flatten(2).mT for layer in (model.near, model.far))
+        pair = (near + 0.1, near + 0.1) if how.startswith("of itself") else (near, far)
+        if how == "sequence first":
+            pair = pair[0].transpose(0, 1), pair[1].transpose(0, 1)
+        wanted = model.attend(*pair, pair[1], average_attn_weights=False)[1][0]
+    for record, head in zip(explanation.attention, wanted, strict=True):
+        torch.testing.assert_close(record.values.matrix(), head)
