@@ -57,6 +57,8 @@ lock upgrade: $(VENV)/.dev
 benchmark: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.one_pass
 	$(BIN)/python -m benchmarks.page
+	$(BIN)/python -m benchmarks.look
+	$(BIN)/python -m benchmarks.what_if
 	$(BIN)/python -m benchmarks.models
 
 screenshots: $(VENV)/.dev

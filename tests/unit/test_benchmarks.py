@@ -5,6 +5,6 @@ import importlib
 import pytest
 
 
-@pytest.mark.parametrize("name", ["models", "one_pass", "page"])
+@pytest.mark.parametrize("name", ["look", "models", "one_pass", "page", "what_if"])
 def test_a_report_finds_what_it_needs(name: str) -> None:
     assert importlib.import_module(f"benchmarks.{name}").__doc__
