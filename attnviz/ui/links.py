@@ -8,8 +8,9 @@ from attnviz import zoo
 from attnviz.errors import ModelError, OptionError
 from attnviz.ui import texts
 from attnviz.ui.analysis import Analyst, View, asked_grid
+from attnviz.ui.fields import Kind
 from attnviz.ui.names import index_of
-from attnviz.ui.state import EVIDENCE, HOWS, SCOPES, State
+from attnviz.ui.state import FIELDS, State
 
 OWN = "own"  # in place of a model's id: a person's own is theirs alone
 UPLOAD = "upload"  # in place of an example's name: the picture was a person's own
@@ -18,24 +19,12 @@ Read = Callable[[str, State, Analyst], dict[str, Any]]
 
 def write(view: View) -> dict[str, str]:
     """The link's parameters, without those that say what the page would choose by itself."""
-    state, names = view.state, view.names
-    kind, _, example = state.source.partition(":")
-    found = {
-        "example": example if kind == "example" else UPLOAD,
-        "model": OWN if state.model.startswith(zoo.OWN) else state.model,
-        "block": state.layer,
-        "part": state.part,
-        "class": None if state.target is None else names[state.target],
-        "against": None if state.against is None else names[state.against],
-        "evidence": None if state.method == EVIDENCE[0] else state.method,
-        "camlayer": state.cam_layer,
-        "region": None if state.region is None else ",".join(map(str, state.region)),
-        "at": None if state.query is None else ",".join(map(str, state.query)),
-        "channel": None if state.channel is None else str(state.channel),
-        "edit": None if state.how == HOWS[0] else state.how,
-        "scope": None if state.scope == SCOPES[0] else state.scope,
-    }
-    return {name: value for name, value in found.items() if value}
+    found: dict[str, str] = {}
+    for name, field in FIELDS.items():
+        value = getattr(view.state, name)
+        if value is not None and (text := WORDS[name](value, view) if name in WORDS else field.kind.write(value)):
+            found[field.link] = text
+    return found
 
 
 def read(given: Mapping[str, Any], default: State, analyst: Analyst) -> tuple[View, list[str]]:
@@ -131,34 +120,29 @@ def _label(field: str) -> Read:
     return read_label
 
 
-def _integers(text: str) -> list[int]:
-    return [int(number) for number in text.split(",")]
+def _checked(name: str, kind: Kind) -> Read:
+    """A field whose words its declaration reads."""
 
-
-def _checked(field: str, convert: Callable[[str], Any]) -> Read:
-    """A field that ``State.read`` checks by itself."""
-
-    def read_checked(value: str, state: State, _: Analyst) -> dict[str, Any]:
-        try:
-            return {field: getattr(State.read({field: convert(value)}, state), field)}
-        except OptionError as error:
-            raise ValueError(value) from error
+    def read_checked(value: str, _: State, __: Analyst) -> dict[str, Any]:
+        return {name: kind.check(kind.read(value))}
 
     return read_checked
 
 
-READERS: dict[str, Read] = {
-    "example": _example,
-    "model": _model,
-    "block": _checked("layer", str),
-    "part": _checked("part", str),
-    "class": _label("target"),
-    "against": _label("against"),
-    "evidence": _checked("method", str),
-    "camlayer": _checked("cam_layer", str),
-    "region": _checked("region", _integers),
-    "at": _checked("query", _integers),
-    "channel": _checked("channel", int),
-    "edit": _checked("how", str),
-    "scope": _checked("scope", str),
-}
+def _source(source: str, _: View) -> str:
+    return source.removeprefix("example:") if source.startswith("example:") else UPLOAD
+
+
+def _own(model: str, _: View) -> str:
+    return OWN if model.startswith(zoo.OWN) else model
+
+
+def _class(index: int, view: View) -> str:
+    return view.names[index]
+
+
+# The fields whose words in a link are others than their values.
+WORDS: dict[str, Callable[[Any, View], str]] = {"source": _source, "model": _own, "target": _class, "against": _class}
+SAID: dict[str, Read] = {"source": _example, "model": _model, "target": _label("target"), "against": _label("against")}
+# By its name in a link, in the order in which they are read: the network before its blocks and classes.
+READERS: dict[str, Read] = {field.link: SAID.get(name) or _checked(name, field.kind) for name, field in FIELDS.items()}

@@ -1,38 +1,24 @@
 """What a page shows, as the browser sends it with every event: checked here, field by field."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
 from attnviz.attribution import METHODS
-from attnviz.capture.outputs import Region
 from attnviz.errors import OptionError
 from attnviz.ui import texts
+from attnviz.ui.fields import NUMBER, TEXT, Declared, declared, numbers, one_of, whole
 
-CHANGES = (
-    "source",
-    "model",
-    "target",
-    "layer",
-    "part",
-    "query",
-    "channel",
-    "how",
-    "scope",
-    "against",
-    "method",
-    "cam_layer",
-    "region",
-    "link",
-    "export",
-)
 HOWS = ("off", "frozen", "uniform", "shuffled")
 SCOPES = ("block", "all")
 EVIDENCE = ("grad_cam", *METHODS)
+# What puts another network, or another block, on the page.
+NETWORK = ("link", "model")
+BLOCK = ("link", "source", "model", "layer", "part")
 
 
 @dataclass(frozen=True)
 class State:
-    """A picture, a model and what is chosen of them.
+    """A picture, a model and what is chosen of them. Each field is declared here, once (``fields.Declared``).
 
     Attributes:
         source: "example:NAME", or "upload:PATH" inside the upload folder.
@@ -48,44 +34,46 @@ class State:
         how, scope: what is done to the attention to see whether it matters, to the chosen block or to all.
     """
 
-    source: str
-    model: str
-    target: int | None = None
-    layer: str | None = None
-    part: str | None = None
-    query: tuple[int, int] | None = None
-    channel: int | None = None
-    how: str = "off"
-    scope: str = "block"
-    against: int | None = None
-    method: str = "grad_cam"
-    cam_layer: str | None = None
-    region: Region | None = None
+    source: str = declared(TEXT, "example")
+    model: str = declared(TEXT, "model")
+    target: int | None = declared(NUMBER, "class", NETWORK, default=None)
+    layer: str | None = declared(TEXT, "block", default=None)
+    part: str | None = declared(TEXT, "part", default=None)
+    query: tuple[int, int] | None = declared(numbers(2), "at", BLOCK, default=None)
+    channel: int | None = declared(NUMBER, "channel", BLOCK, default=None)
+    how: str = declared(one_of(HOWS), "edit", default=HOWS[0])
+    scope: str = declared(one_of(SCOPES), "scope", default=SCOPES[0])
+    against: int | None = declared(NUMBER, "against", NETWORK, default=None)
+    method: str = declared(one_of(EVIDENCE), "evidence", default=EVIDENCE[0])
+    cam_layer: str | None = declared(TEXT, "camlayer", NETWORK, default=None)
+    region: tuple[int, int, int, int] | None = declared(numbers(4), "region", NETWORK, default=None)
 
     @classmethod
     def read(cls, data: Any, default: "State") -> "State":
         """A state from what a browser sent. Raises OptionError for any field of another type."""
         if not isinstance(data, dict):
             raise _bad("no state")
-        return cls(
-            source=_text(data, "source") or default.source,
-            model=_text(data, "model") or default.model,
-            target=_number(data, "target"),
-            layer=_text(data, "layer"),
-            part=_text(data, "part"),
-            query=_numbers(data, "query", 2),
-            channel=_number(data, "channel"),
-            how=_one_of(data, "how", HOWS),
-            scope=_one_of(data, "scope", SCOPES),
-            against=_number(data, "against"),
-            method=_one_of(data, "method", EVIDENCE),
-            cam_layer=_text(data, "cam_layer"),
-            region=_numbers(data, "region", 4),
-        )
+        found = {}
+        for each in fields(cls):
+            try:
+                value = FIELDS[each.name].kind.check(data.get(each.name))
+            except ValueError:
+                raise _bad(each.name) from None
+            found[each.name] = getattr(default, each.name) if value is None and each.default is MISSING else value
+        return cls(**found)
 
     def payload(self) -> dict[str, Any]:
         """The state as JSON has it."""
         return asdict(self)
+
+
+FIELDS: dict[str, Declared] = {each.name: each.metadata["declared"] for each in fields(State)}
+CHANGES = (*FIELDS, "link", "export")
+
+
+def forgotten() -> dict[str, tuple[str, ...]]:
+    """For each field the fields whose change makes the page forget it, as the browser is told."""
+    return {name: each.gone for name, each in FIELDS.items() if each.gone}
 
 
 def changes(data: Any) -> tuple[str, ...]:
@@ -108,39 +96,7 @@ def linked(data: Any) -> tuple[dict[str, Any], list[str]]:
 def serial(data: Any) -> int:
     """The number that a browser gave its event; 0 for none."""
     number = data.get("serial") if isinstance(data, dict) else None
-    return int(number) if number is not None and _whole(number) else 0
-
-
-def _whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1_000_000
-
-
-def _number(data: dict[str, Any], name: str) -> int | None:
-    value = data.get(name)
-    if value is not None and not _whole(value):
-        raise _bad(name)
-    return value
-
-
-def _numbers(data: dict[str, Any], name: str, count: int) -> Any:
-    value = data.get(name)
-    if value is not None and (not isinstance(value, list) or len(value) != count or not all(map(_whole, value))):
-        raise _bad(name)
-    return None if value is None else tuple(value)
-
-
-def _one_of(data: dict[str, Any], name: str, known: tuple[str, ...]) -> str:
-    value = data.get(name) or known[0]
-    if value not in known:
-        raise _bad(name)
-    return str(value)
-
-
-def _text(data: dict[str, Any], name: str) -> str | None:
-    value = data.get(name)
-    if value is not None and (not isinstance(value, str) or len(value) > 4096):
-        raise _bad(name)
-    return value or None
+    return int(number) if number is not None and whole(number) else 0
 
 
 def _bad(what: str) -> OptionError:

@@ -1,5 +1,6 @@
 const av = window.attnviz;
 const words = props.words;
+av.declare(props.forgotten);
 const at = (selector) => element.querySelector(selector);
 const [link, lecture, address, taken] = [".link", ".lecture", ".address", ".export"].map(at);
 const LARGER = 1.35; // in a lecture, on a screen that has room for it

@@ -1,11 +1,11 @@
 """Inspect: a picture, what each attention block did to it, and Grad-CAM for a class."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
 from queue import SimpleQueue
 from threading import Event
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 
@@ -50,55 +50,51 @@ from attnviz.ui.components.zoom import zoom
 from attnviz.ui.pages.compare import chosen, compared
 from attnviz.ui.pages.events import listen
 from attnviz.ui.pages.fetching import Fetching, sentence
-from attnviz.ui.state import State, changes, linked, serial
+from attnviz.ui.state import State, changes, forgotten, linked, serial
 
 Make = Callable[[View], Any]
 EVERY = 0.25  # seconds between two words of progress
 
-BLOCK: dict[str, Make] = {
-    "rail": payloads.rail,
-    "attention": payloads.attention,
-    "channels": blockviews.channels,
-    "spread": blockviews.spread,
-    "branches": blockviews.branches,
-    "sides": sideviews.sides,
-    "affinity": blockviews.affinity,
-    "dependence": blockviews.dependence,
-    "stepper": stepviews.stepper,
-    "formula": blockviews.formula,
+
+class Panel(NamedTuple):
+    """A part of the page: what makes its value of a view, and the fields of the state that it depends on."""
+
+    make: Make
+    fields: tuple[str, ...]
+
+
+NETWORK = ("source", "model")
+BLOCK = (*NETWORK, "layer", "part")
+CLASS = (*NETWORK, "target", "against", "region")
+EVIDENCE = (*CLASS, "method", "cam_layer")
+PANELS: dict[str, Panel] = {
+    "photo": Panel(payloads.picture, NETWORK),  # another network may see another part of it
+    "models": Panel(modelviews.models, NETWORK),
+    "banner": Panel(modelviews.banner, NETWORK),
+    "zoom": Panel(zoomviews.zoom, NETWORK),
+    "prediction": Panel(evidenceviews.prediction, CLASS),
+    "evidence": Panel(evidenceviews.evidence, EVIDENCE),
+    "cam": Panel(evidenceviews.cam, EVIDENCE),
+    "matter": Panel(matterviews.matter, (*CLASS, "cam_layer", "layer", "how", "scope")),
+    "rail": Panel(payloads.rail, BLOCK),
+    "attention": Panel(payloads.attention, (*BLOCK, "channel")),
+    "channels": Panel(blockviews.channels, (*BLOCK, "channel")),
+    "spread": Panel(blockviews.spread, BLOCK),
+    "branches": Panel(blockviews.branches, BLOCK),
+    "sides": Panel(sideviews.sides, (*BLOCK, "channel")),
+    "affinity": Panel(blockviews.affinity, (*BLOCK, "query")),
+    "dependence": Panel(blockviews.dependence, BLOCK),
+    "stepper": Panel(stepviews.stepper, (*BLOCK, "query", "channel")),
+    "formula": Panel(blockviews.formula, BLOCK),
 }
-MATTER: dict[str, Make] = {"matter": matterviews.matter}
-EVIDENCE: dict[str, Make] = {"evidence": evidenceviews.evidence, "cam": evidenceviews.cam}
-CLASS: dict[str, Make] = {"prediction": evidenceviews.prediction, **EVIDENCE, **MATTER}
-MODEL: dict[str, Make] = {
-    "photo": payloads.picture,  # another network may see another part of it
-    "models": modelviews.models,
-    "banner": modelviews.banner,
-    "zoom": zoomviews.zoom,
-    **CLASS,
-    **BLOCK,
-}
-SHOWS: dict[str, dict[str, Make]] = {
-    "source": MODEL,
-    "model": MODEL,
-    "target": CLASS,
-    "against": CLASS,
-    "method": EVIDENCE,
-    "cam_layer": EVIDENCE | MATTER,
-    "region": CLASS,
-    "export": {},
-    "layer": BLOCK | MATTER,
-    "part": BLOCK,
-    "query": {"affinity": blockviews.affinity, "stepper": stepviews.stepper},
-    "channel": {
-        "attention": payloads.attention,
-        "channels": blockviews.channels,
-        "stepper": stepviews.stepper,
-        "sides": sideviews.sides,
-    },
-    "how": MATTER,
-    "scope": MATTER,
-}
+
+
+def drawn_anew(changed: Iterable[str]) -> dict[str, Make]:
+    """What makes the panels that depend on fields which change."""
+    fields = frozenset(changed)
+    return {name: panel.make for name, panel in PANELS.items() if fields & {*panel.fields}}
+
+
 ASKS = ("toolbar", "photo", "models", "prediction", "rail", "attention", "cam", "evidence", "stepper", "matter")
 
 
@@ -112,7 +108,7 @@ class Inspect:
         self._analyst = analyst
         self._first = analyst.first
         self._view = analyst.view(self._first)
-        self._value = {name: make(self._view) for name, make in SHOWS["source"].items()}
+        self._value = {name: make(self._view) for name, make in drawn_anew(NETWORK).items()}
         self._parts: dict[str, gr.HTML] = {}
         self._fetching = Fetching(analyst)
 
@@ -127,6 +123,7 @@ class Inspect:
             models=list(costviews.names(self._analyst)),
             sides=list(costviews.sides(self._analyst)),
             most=compareviews.MOST,
+            forgotten=forgotten(),
         )
 
     def beside(self) -> None:
@@ -217,7 +214,7 @@ class Inspect:
             linking = "link" in fields
             view, note, away = self._linked(data) if linking else (self._read(data), "", None)
             fields = ("source",) if linking else fields
-            shows = {name: make for field in fields for name, make in SHOWS[field].items()}
+            shows = drawn_anew(fields)
             found: Attribution | None = None
             if view.state.method != "grad_cam" and ("cam" in shows or "export" in fields):
                 for share, found in attributed(self._analyst, view):

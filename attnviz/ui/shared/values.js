@@ -54,22 +54,21 @@ window.attnviz = (() => {
   let count = 0;
   let waiting = 0;
 
-  // What puts another block on the page, and what is said of the block that is there; so for the network.
-  const GOING = [
-    [["link", "source", "model", "layer", "part"], ["query", "channel"]],
-    [["link", "model"], ["target", "against", "region", "cam_layer"]],
-  ];
+  let forgotten = {}; // for a field of the state those whose change puts something else in its place
 
   /** Ask the server for a change of state; whether it is asked: what is said of what is about to go is not passed on. */
   function send(trigger, patch) {
     const coming = { ...flown, ...next?.patch };
-    const late = ([elsewhere, here]) => elsewhere.some((name) => name in coming) && Object.keys(patch).every((name) => here.includes(name));
-    if (flight !== null && GOING.some(late)) return false;
+    const goes = (name) => forgotten[name]?.some((other) => other in coming);
+    if (flight !== null && Object.keys(patch).every(goes)) return false;
     next = { trigger, patch: { ...next?.patch, ...patch } };
     put("busy", true);
     if (flight === null) fly();
     return true;
   }
+
+  /** What the fields of the state are forgotten for, as the server declares it. */
+  const declare = (rules) => (forgotten = rules);
 
   function fly() {
     const { trigger, patch } = next;
@@ -176,5 +175,5 @@ window.attnviz = (() => {
     return { element, mark };
   }
 
-  return { choice, bytes, unpack, put, on, get, send, settle, alive, giveUp, busy, fill, short, level, node, keep, luts: {} };
+  return { choice, bytes, unpack, put, on, get, declare, send, settle, alive, giveUp, busy, fill, short, level, node, keep, luts: {} };
 })();

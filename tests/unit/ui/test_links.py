@@ -75,7 +75,7 @@ def test_an_upload_is_never_in_it(analyst: Analyst) -> None:
         ({"at": "1"}, ["at"]),
         ({"channel": "99999"}, ["channel"]),
         ({"channel": "x"}, ["channel"]),
-        ({"edit": "explode", "scope": "x", "evidence": "lime"}, ["evidence", "edit", "scope"]),
+        ({"edit": "explode", "scope": "x", "evidence": "lime"}, ["edit", "scope", "evidence"]),
         ({"example": ["a"], "model": {"a": 1}}, ["example", "model"]),
         ({"somebody's": "own", "utm_source": "x"}, []),
     ],

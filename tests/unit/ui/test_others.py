@@ -16,7 +16,7 @@ from attnviz.equations import rescaled
 from attnviz.images import crop, load_picture
 from attnviz.ui import blockviews, evidenceviews, exports, matterviews, payloads, sideviews, stepviews, texts
 from attnviz.ui.analysis import Analyst, View, asked_grid
-from attnviz.ui.pages.inspect import SHOWS
+from attnviz.ui.pages.inspect import NETWORK, drawn_anew
 from attnviz.ui.state import State
 from attnviz.zoo.embedded import normalized
 from attnviz.zoo.libraries import unlisted_card
@@ -74,7 +74,7 @@ def test_every_part_of_the_page_for_every_module(analyst: Analyst, name: str) ->
     for view in every(analyst, brought(Around(MODULES[name]()))):
         for channel in (None, 3):
             chosen = analyst.view(State(**(view.state.payload() | {"channel": channel})))
-            made = {part: make(chosen) for part, make in SHOWS["source"].items()}
+            made = {part: make(chosen) for part, make in drawn_anew(NETWORK).items()}
             for part, value in made.items():
                 assert len(json.dumps(value, allow_nan=False)) < 1_000_000, part
         record = view.record
@@ -113,7 +113,7 @@ def test_what_no_reader_knows(analyst: Analyst, made: Any) -> None:
     views = list(every(analyst, brought(made(), 16)))
     assert views
     for view in views:
-        for part, make in SHOWS["source"].items():
+        for part, make in drawn_anew(NETWORK).items():
             assert len(json.dumps(make(view), allow_nan=False)) < 1_000_000, part
         steps = stepviews.stepper(view)["steps"]
         inside = view.explanation.inside(view.record.layer)
@@ -142,7 +142,7 @@ class Positions(Around):
 
 def test_a_network_without_logits(analyst: Analyst) -> None:
     view = next(every(analyst, brought(Positions(MODULES["timm SE"](), None))))
-    for part, make in SHOWS["source"].items():
+    for part, make in drawn_anew(NETWORK).items():
         assert len(json.dumps(make(view), allow_nan=False)) < 1_000_000, part
     assert evidenceviews.prediction(view)["none"] == texts.PREDICTION_NONE
     assert evidenceviews.evidence(view)["classes"] == []
@@ -155,7 +155,7 @@ def test_a_network_without_logits(analyst: Analyst) -> None:
 def test_a_network_that_scores_every_place(analyst: Analyst, region: Any) -> None:
     model = brought(Around(MODULES["timm SE"](), None))
     view = analyst.view(State(analyst.first.source, model, region=region))
-    for part, make in SHOWS["source"].items():
+    for part, make in drawn_anew(NETWORK).items():
         assert len(json.dumps(make(view), allow_nan=False)) < 1_000_000, part
     cam, shown, evidence = evidenceviews.cam(view), evidenceviews.prediction(view), evidenceviews.evidence(view)
     assert cam["scored"] == (16, 16)
@@ -302,7 +302,7 @@ def test_a_transformer_is_read_head_by_head(analyst: Analyst) -> None:
     view = analyst.view(State(analyst.first.source, "random:timm:vit_tiny_patch16_224"))
     assert [r.part for r in view.explanation.attention[:3]] == [f"affinity head {head}" for head in range(3)]
     assert view.record.values.matrix().shape == (197, 197)
-    for part, make in SHOWS["source"].items():
+    for part, make in drawn_anew(NETWORK).items():
         assert len(json.dumps(make(view), allow_nan=False)) < 1_000_000, part
     assert stepviews.stepper(view)["none"] == texts.NO_STEPS  # tokens and a class token are no grid
 

@@ -12,8 +12,9 @@ from PIL import Image
 from attnviz.errors import AttnvizError, OptionError, PictureError
 from attnviz.ui.analysis import Analyst
 from attnviz.ui.examples import examples
+from attnviz.ui.pages.inspect import PANELS, drawn_anew
 from attnviz.ui.shelf import Shelf
-from attnviz.ui.state import State, changes, serial
+from attnviz.ui.state import CHANGES, FIELDS, State, changes, forgotten, serial
 
 FIRST = State("example:a", "m")
 
@@ -179,3 +180,24 @@ def test_a_file_s_name_is_shown_as_it_was(analyst: Analyst) -> None:
     path = folder / "a%22b\u202egnp.png"
     Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(path)
     assert analyst.view(State(f"upload:{path}", "resnet18t-se")).name == 'a"bgnp.png'
+
+
+def test_every_panel_depends_on_fields_that_there_are() -> None:
+    for panel in PANELS.values():
+        assert set(panel.fields) <= FIELDS.keys()
+        assert {"source", "model"} <= set(panel.fields)  # with another picture or network everything is another
+    assert {field for panel in PANELS.values() for field in panel.fields} == FIELDS.keys()
+
+
+def test_what_is_drawn_anew_follows_from_what_panels_depend_on() -> None:
+    assert drawn_anew(["channel"]).keys() == {"attention", "channels", "sides", "stepper"}
+    assert drawn_anew(["how"]).keys() == drawn_anew(["scope"]).keys() == {"matter"}
+    assert drawn_anew(["source"]).keys() == PANELS.keys()
+    assert drawn_anew(["export"]) == {}
+
+
+def test_a_field_is_forgotten_for_others_that_there_are() -> None:
+    rules = forgotten()
+    assert rules.keys() == {"target", "against", "region", "cam_layer", "query", "channel"}
+    assert {other for others in rules.values() for other in others} <= {*CHANGES}
+    assert len({field.link for field in FIELDS.values()}) == len(FIELDS)
