@@ -189,12 +189,12 @@ def drafts(found: Found, claims: list[Claim]) -> list[Draft]:
         if claim.what == "strip" or any(claim in several for several in shared.values()):
             continue
         assert kind is not None, claim.what
-        same = next((draft for draft in out if _same_value(draft, claim)), None)
-        if same is not None:
-            same.claims.append(claim)
-            same.spots = [spot(same.claim, same.kind, operand=False)]
+        known = next((d for d in out if _same_value(d, claim) and not _elsewhere(found, d.claim, claim)), None)
+        if known is not None:
+            known.claims.append(claim)
+            known.spots = [spot(known.claim, known.kind, operand=any(_elsewhere(found, claim, c) for c in claims))]
             continue
-        cut = kind is not Kind.BRANCH and _cut(claim)
+        cut = kind is not Kind.BRANCH and (_cut(claim) or any(_elsewhere(found, claim, each) for each in claims))
         out.append(Draft([claim], kind, claim.role, [spot(claim, kind, operand=cut)]))
     out += [logit for draft in out if draft.kind is Kind.VOLUME for logit in logits(found.graph, draft)]
     return sorted(out, key=lambda draft: draft.claim.op.id)
@@ -248,6 +248,15 @@ def _same_value(draft: Draft, claim: Claim) -> bool:
     if draft.kind is not Kind.BRANCH and any(_piece(each) for each in (draft.claim, claim)):
         return False  # a piece of what the squash gave is read where it is used
     return draft.role is claim.role and draft.claim.what == claim.what and bool(one) and one == two
+
+
+def _elsewhere(found: Found, one: Claim, two: Claim) -> bool:
+    """Whether one gate is used on two maps: each use is read by itself, and changed by itself."""
+    gates = one.role is two.role is Role.GATE and "branch" not in (one.what, two.what)
+    if not gates or one is two or not one.root_ops or one.root_ops != two.root_ops:
+        return False
+    bases = [{found.origin(end).id for end, _ in walk(claim.features, VIEWS)} for claim in (one, two)]
+    return not bases[0] & bases[1]
 
 
 def _piece(claim: Claim) -> bool:

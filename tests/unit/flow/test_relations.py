@@ -364,3 +364,21 @@ def test_half_of_the_features_beside_half_of_what_is_gated() -> None:
     assert off.attention
     with torch.no_grad():
         torch.testing.assert_close(off.output, network(lambda net, x: net.conv(x))(x))
+
+
+def test_one_gate_on_two_maps_is_two_blocks() -> None:
+    def twice(net: Inside, x: Tensor) -> Tensor:
+        y, z = net.conv(x).relu(), net.near(x).relu()
+        gate = channel(net, y)
+        return y * gate + z * gate
+
+    x, model = torch.randn(1, 3, 12, 10), network(twice)
+    found = attnviz.explain(attnviz.instrument(model), x)
+    assert [record.layer for record in found.attention] == ["2 1", "2 2"]
+    off = attnviz.explain(found.backbone, x, edits=attnviz.Edit("2 2", "off"))
+    inner: Inside = model[2]  # type: ignore[assignment]
+    with torch.no_grad():
+        given = model[:2](x)
+        y, z = inner.conv(given).relu(), inner.near(given).relu()
+        wanted = model[3:](y * channel(inner, y) + z)
+    torch.testing.assert_close(off.output, wanted)
