@@ -36,6 +36,7 @@ FLAGS = [
 ]
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE = 180_000  # milliseconds: nothing fails for being slow on a busy machine
+CALM = 4  # looks in a row, 50 milliseconds apart, at which a page waits for nothing
 Shows = Callable[[Callable[[], None]], Page]
 
 
@@ -123,9 +124,10 @@ def left_in_peace(page: Page, heard: Heard) -> None:
 
     def peaceful(go: Callable[..., Any]) -> Callable[..., None]:
         def gone(*address: str) -> None:
-            end = time.monotonic() + PATIENCE / 1000
-            while heard.waiting and time.monotonic() < end:
+            end, calm = time.monotonic() + PATIENCE / 1000, 0
+            while calm < CALM and time.monotonic() < end:  # an answer may lead to the next question
                 page.wait_for_timeout(50)
+                calm = 0 if heard.waiting else calm + 1
             heard.waiting.clear()
             go(*address)
 
