@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from attnviz import flow
 from attnviz.capture.edits import Change
-from attnviz.capture.papers import PAPERS, outline
+from attnviz.capture.papers import LABELED, outline
 from attnviz.capture.taps import beside, owner
 from attnviz.capture.values import AffinityMap, Flow, Reading
 from attnviz.errors import ModelError
@@ -50,7 +50,7 @@ class FlowBlock(Block):
         leading = any(each.role in (Role.GATE, Role.TERM) for each in seen.parts)
         self.parts = tuple(part for i in range(len(seen.parts)) for part in self._parts(i, leading))
         self.outline = outline(seen)
-        paper = self.outline or PAPERS.get(self.label)
+        paper = self.outline or LABELED.get(self.label)
         self.formula = self.outline.formula if self.outline is not None else ""
         self.unlike = seen.unlike
         self.citation, self.paper = (paper.citation, paper.paper) if paper is not None else ("", "")

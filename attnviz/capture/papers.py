@@ -17,7 +17,7 @@ from attnviz.mechanisms import Mechanism, Step
 from attnviz.mechanisms.se import ESE
 
 Changes = Mapping[Point, Callable[[Tensor], Tensor]]
-PAPERS: Mapping[str, type[Mechanism]] = {
+LABELED: Mapping[str, type[Mechanism]] = {
     each.label: each
     for each in (*vars(mechanisms).values(), ESE)
     if isinstance(each, type) and issubclass(each, Mechanism) and each is not Mechanism
@@ -39,7 +39,7 @@ class Outline:
 
 def outline(block: flow.Block) -> Outline | None:
     """The outline of a block's paper, with the choices that the block makes; None where it has not all of its steps."""
-    if block.paper is None or block.mechanism not in PAPERS:
+    if block.paper is None or block.mechanism not in LABELED:
         return None
     found = _outline(block.mechanism or "", block.paper.options)
     return found if {each.name for each in block.paper.steps[0]} <= found.steps.keys() else None
@@ -47,7 +47,7 @@ def outline(block: flow.Block) -> Outline | None:
 
 @cache  # a network has many blocks of one kind
 def _outline(mechanism: str, choices: tuple[tuple[str, Any], ...]) -> Outline:
-    make: Any = PAPERS[mechanism]
+    make: Any = LABELED[mechanism]
     options = dict(choices)
     factor = options.pop("factor", None)
     with torch.device("meta"):  # formulas and no numbers
