@@ -119,7 +119,7 @@ class SKBlock(nn.Module):
         for conv in self.convs:
             fea = F.relu(conv(x)).unsqueeze(1)
             feas = fea if feas is None else torch.cat([feas, fea], dim=1)
-        fea_z = self.fc(torch.sum(feas, dim=1).mean(-1).mean(-1))
+        fea_z = F.relu(self.fc(torch.sum(feas, dim=1).mean(-1).mean(-1)))
         for fc in self.fcs:
             vector = fc(fea_z).unsqueeze(1)
             vectors = vector if vectors is None else torch.cat([vectors, vector], dim=1)

@@ -21,7 +21,6 @@ OTHERWISE = {
     "ECA, @": "the mean is a matrix product",
     "GC, chunk": "the map is cut out of a concatenation",
     "SE, chunk": "layers in pieces",
-    "SK, F.sigmoid": "no activation follows the layer that reduces, as in much code and not in the paper",
     "scSE, chunk": "one convolution for both halves",
 }
 Values = dict[str, Tensor]
