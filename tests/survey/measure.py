@@ -19,7 +19,7 @@ from tests.survey.networks import Network, build
 
 SMALL = 128  # pixels of a side, where the network takes them
 GATES = ("sigmoid", "softmax", "tanh", "drop", "selectivekernelattn", "identity", "relu6")  # in names of classes
-SIZE_LIMIT = 200_000_000  # numbers of all outputs that are kept of one network
+SIZE_LIMIT = 600_000_000  # numbers of all outputs that are kept of one network
 
 
 @dataclass
