@@ -84,9 +84,10 @@ class WhatIf:
             self._resumed = None, None
             return None, []
         [key] = keys
-        if key != self._resumed[0]:
-            self._resumed = key, self._checked(key)
-        return self._resumed[1], sources
+        resumed = self._resumed  # read once: another thread may ask for another value meanwhile
+        if key != resumed[0]:
+            self._resumed = resumed = key, self._checked(key)
+        return resumed[1], sources
 
     def _checked(self, key: tuple[Any, ...]) -> Resume | None:
         """Going on from a value, where its own value leads to the output that was seen."""
