@@ -138,7 +138,7 @@ def alone(
         if any(point not in reader.taken for point in points):
             return "It is computed otherwise for one picture than for two, so it is not found again."
         if any(len(reader.taken[point]) > 1 and not reader.taken[point].isfinite().all() for point in points):
-            return "Some of its values are no finite numbers: an overflow, or a row in which everything is masked."
+            return "Some of its values are NaN or infinite: an overflow, or a row in which everything is masked."
         if all(_close(reader.taken[point], samples[point]) for point in points if point in samples):
             return ""
         return "What stands in its place is another for one picture than for two."

@@ -90,5 +90,5 @@ def test_values_that_are_no_numbers_are_left_out_and_said() -> None:
     found = attnviz.instrument(Masked()).findings(torch.randn(1, 3, 32, 32))
     assert found.blocks == ()
     assert [line.partition(": ")[2] for line in found.skipped] == [
-        "left out. Some of its values are no finite numbers: an overflow, or a row in which everything is masked."
+        "left out. Some of its values are NaN or infinite: an overflow, or a row in which everything is masked."
     ]
